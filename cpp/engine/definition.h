@@ -1,0 +1,85 @@
+// What the definitions of cpp/ops may use: statistics, duals, lanes, and how a call's options and rows count. It has no loops over
+// columns and no threads, so that the same definitions compile as device code.
+#pragma once
+#include "record.h"
+#include "statistics.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr int findInput(const Record& r, const char* name) {
+  for (int i = 0; i < r.inputCount(); ++i) if (sameName(r.inputs[i].name, name)) return i;
+  return -1;
+}
+constexpr int findKind(const Record& r, Kind a, Kind b) {
+  for (int i = 0; i < r.inputCount(); ++i) if (r.inputs[i].kind == a || r.inputs[i].kind == b) return i;
+  return -1;
+}
+constexpr int findOption(const Record& r, const char* name) {
+  for (int i = 0; i < r.optionCount(); ++i) if (sameName(r.options[i].name, name)) return i;
+  return -1;
+}
+constexpr int findGradient(const Record& r) {
+  for (int i = 0; i < r.outputCount(); ++i)
+    if (r.outputs[i].gradOf || (r.backwardOf && r.outputs[i].kind == OutputKind::array)) return i;
+  return -1;
+}
+// The n-th per-row output: the loss first, then the extra one.
+constexpr int findRowOutput(const Record& r, int n) {
+  for (int i = 0; i < r.outputCount(); ++i)
+    if (i != findGradient(r) && n-- == 0) return i;
+  return -1;
+}
+
+// Rows that count: without targets or marks all do.
+template <class D> LC_FN const int32_t* rowMarks(const Call& call) {
+  constexpr int at = findKind(D::record, Kind::target, Kind::mark);
+  return at < 0 ? nullptr : static_cast<const int32_t*>(call.inputs[at < 0 ? 0 : at]);
+}
+template <class D> LC_FN int32_t ignoreIndexOf(const Call& call) {
+  constexpr int at = findOption(D::record, "ignoreIndex");
+  return at < 0 ? INT32_MIN : static_cast<int32_t>(call.options[at < 0 ? 0 : at]);
+}
+template <class D> inline double keptRows(const Call& call) {
+  const int32_t* marks = rowMarks<D>(call);
+  if (!marks) return static_cast<double>(call.rows);
+  const int32_t ignore = ignoreIndexOf<D>(call);
+  size_t kept = 0;
+  for (size_t i = 0; i < call.rows; ++i) kept += marks[i] != ignore;
+  return static_cast<double>(kept);
+}
+LC_FN double reciprocalOrZero(double x) { return x == 0 ? 0.0 : 1.0 / x; }
+template <class D> LC_FN int reductionOf(const Call& call) {
+  constexpr int at = findOption(D::record, "reduction");
+  return at < 0 ? static_cast<int>(kNone) : static_cast<int>(call.options[at < 0 ? 0 : at]);
+}
+// The factor that 'mean' puts on every row's term; nothing counted gives 0.
+template <class D> inline double meanScale(const Call& call) {
+  return reductionOf<D>(call) == kMean ? reciprocalOrZero(keptRows<D>(call)) : 1.0;
+}
+
+// A whole row of exponentials: the largest logit, its first index, and the sum of the others relative to it.
+struct RowSum {
+  double max, others;
+  size_t argMax;
+};
+
+constexpr int kMaxRowInputs = 4, kMaxColumnInputs = 3, kMaxSums = 8;
+
+template <class W> struct Lane {
+  W x[kMaxRowInputs];        // row inputs
+  W shifted[2], e[2];        // (x - max) / T and its exponential, for softmax inputs
+  W column[kMaxColumnInputs];  // inputs of shape [c]; 1 where absent
+};
+
+struct RowStart {
+  size_t index;
+  int32_t target;           // of ops with targets
+  double targetValue[kMaxRowInputs];  // row inputs at the target
+  RowSum softmax[2];
+  double inverseTemperature;
+  size_t columns;
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

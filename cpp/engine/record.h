@@ -1,0 +1,168 @@
+// The record of an op: what it takes, what it gives, what is allowed. Argument checks, output allocation, messages, the list
+// `ops()` and every generic test come from it, so an op is declared in one place: beside its definition in cpp/ops.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace logitcore {
+
+constexpr int kMaxInputs = 10, kMaxOptions = 20, kMaxOutputs = 12, kMaxRank = 8;
+constexpr double kInfinity = __builtin_huge_val();
+
+// `real` arrays share one type in a call: all Float32Array or all Float64Array.
+enum class Kind : uint8_t {
+  real,
+  target,  // Int32Array of class indices: 0..c-1 or the option ignoreIndex
+  sign,    // Int32Array of +1 and -1
+  mark,    // Int32Array, any value: rows equal to ignoreIndex are dropped
+  index,   // Int32Array output
+};
+
+// What the values mean, for sample generators and documentation.
+enum class Domain : uint8_t { any, probability, logProbability, positive, gradient };
+
+// dims: comma-separated sizes. A letter is a size that all arrays of the call agree on, '*' any leading dimensions
+// (also none), "n+1" a size plus a constant. Elements count as rows x columns: '*' or n rows of c columns.
+struct Input {
+  const char* name = nullptr;
+  const char* dims = "";
+  Kind kind = Kind::real;
+  Domain domain = Domain::any;
+  bool optional = false;
+  bool fromOptions = false;
+};
+
+enum class OptionKind : uint8_t { number, integer, boolean, choice };
+
+struct Option {
+  const char* name = nullptr;
+  OptionKind kind = OptionKind::number;
+  double fallback = 0;  // NaN: absent unless given
+  double low = -kInfinity, high = kInfinity;
+  bool lowOpen = false, highOpen = false;
+  const char* choices = nullptr;  // comma-separated; the value is the index
+};
+
+constexpr Option number(const char* name, double fallback) { return {name, OptionKind::number, fallback}; }
+constexpr Option optionalNumber(const char* name) { return {name, OptionKind::number, __builtin_nan("")}; }
+constexpr Option integer(const char* name, double fallback) { return {name, OptionKind::integer, fallback}; }
+constexpr Option boolean(const char* name, bool fallback = false) {
+  return {name, OptionKind::boolean, fallback ? 1.0 : 0.0, 0, 1};
+}
+constexpr Option choice(const char* name, const char* choices, double fallback = 0) {
+  return {name, OptionKind::choice, fallback, 0, kInfinity, false, false, choices};
+}
+constexpr Option above(Option o, double low) { o.low = low; o.lowOpen = true; return o; }
+constexpr Option atLeast(Option o, double low) { o.low = low; return o; }
+constexpr Option between(Option o, double low, double high) { o.low = low; o.high = high; return o; }
+
+// Options that many ops share, so that they mean the same everywhere.
+constexpr Option kTemperature = above(number("temperature", 1), 0);
+constexpr Option kIgnoreIndex = between(integer("ignoreIndex", -100), -2147483648.0, 2147483647.0);
+constexpr Option kReduction = choice("reduction", "mean,sum,none");
+constexpr Option kGrad = boolean("grad");
+enum Reduction { kMean = 0, kSum = 1, kNone = 2 };
+
+enum class OutputKind : uint8_t {
+  array,    // a new typed array, or the one in `out`
+  scalar,   // a number
+  reduced,  // an array of `dims` with reduction 'none', else a number
+};
+
+struct Output {
+  const char* name = nullptr;
+  const char* dims = "";
+  OutputKind kind = OutputKind::array;
+  Kind type = Kind::real;
+  const char* when = nullptr;       // the option that asks for it (present and not 0); null: always
+  const char* gradOf = nullptr;     // the input it is the gradient of
+  const char* inPlaceOf = nullptr;  // the input whose very array may be given as `out`
+};
+
+constexpr Output array(const char* name, const char* dims, Kind type = Kind::real) {
+  return {name, dims, OutputKind::array, type};
+}
+constexpr Output scalar(const char* name) { return {name, "", OutputKind::scalar}; }
+constexpr Output reduced(const char* name, const char* dims) { return {name, dims, OutputKind::reduced}; }
+constexpr Output when(Output o, const char* option) { o.when = option; return o; }
+constexpr Output inPlace(Output o, const char* input) { o.inPlaceOf = input; return o; }
+// The usual gradient output: asked for by `grad`, shaped like its input, allowed in place of it.
+constexpr Output gradient(const char* name, const char* dims, const char* of, const char* option = "grad") {
+  return {name, dims, OutputKind::array, Kind::real, option, of, of};
+}
+
+struct Call;
+
+struct Record {
+  const char* name;
+  const char* sheet;  // the paper or standard it belongs to, a key of the documentation
+  Input inputs[kMaxInputs];
+  Option options[kMaxOptions];
+  Output outputs[kMaxOutputs];
+  bool nonEmpty = false;             // zero elements are an error rather than an empty result
+  const char* backwardOf = nullptr;  // this op is the vector-Jacobian product of that op
+  // A check that dims and ranges cannot say. Returns false after writing a message to call.error.
+  bool (*check)(Call&) = nullptr;
+
+  constexpr int inputCount() const { int i = 0; while (i < kMaxInputs && inputs[i].name) ++i; return i; }
+  constexpr int optionCount() const { int i = 0; while (i < kMaxOptions && options[i].name) ++i; return i; }
+  constexpr int outputCount() const { int i = 0; while (i < kMaxOutputs && outputs[i].name) ++i; return i; }
+};
+
+constexpr bool sameName(const char* a, const char* b) {
+  while (*a && *a == *b) { ++a; ++b; }
+  return *a == *b;
+}
+// An unknown name does not compile: the loop runs past the end of a constant array.
+constexpr int inputIndex(const Record& r, const char* name) { int i = 0; while (!sameName(r.inputs[i].name, name)) ++i; return i; }
+constexpr int optionIndex(const Record& r, const char* name) { int i = 0; while (!sameName(r.options[i].name, name)) ++i; return i; }
+constexpr int outputIndex(const Record& r, const char* name) { int i = 0; while (!sameName(r.outputs[i].name, name)) ++i; return i; }
+
+// Threads and memory as kernels see them; implemented once, outside the kernels.
+struct Runtime {
+  // Runs fn(context, begin, end) over [0, count) in pieces of at least `grain` items; returns when all are done.
+  void (*parallel)(size_t count, size_t grain, void* context, void (*fn)(void*, size_t, size_t));
+  void* (*allocate)(size_t bytes);  // 64-byte aligned, null when there is none
+  void (*release)(void*);
+};
+
+// One checked call: pointers are null for what is absent, sizes agree, option values are in range.
+struct Call {
+  const Record* record = nullptr;
+  const Runtime* runtime = nullptr;
+  bool isDouble = false;
+  const void* inputs[kMaxInputs] = {};
+  size_t inputLength[kMaxInputs] = {};
+  double options[kMaxOptions] = {};
+  bool given[kMaxOptions] = {};
+  void* outputs[kMaxOutputs] = {};
+  double scalars[kMaxOutputs] = {};  // for scalar outputs and reduced ones
+  size_t dims[128] = {};             // by letter; '*' is the product of the leading dimensions
+  size_t rows = 0, columns = 0;      // of the first real input with a column dimension
+  char error[256] = {};              // set by a check or a kernel that cannot go on
+  bool outOfMemory = false;
+};
+
+using Kernel = void (*)(Call&);
+struct Kernels { Kernel f32, f64; };
+struct Family {
+  const char* name;
+  const Record* const* records;
+  const Kernels* kernels;
+  int count;
+};
+
+}  // namespace logitcore
+
+// Names checked at compile time, indices at no cost.
+#define LC_OPTION(call, name) ((call).options[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
+#define LC_GIVEN(call, name) ((call).given[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
+#define LC_INPUT(T, call, name) \
+  (static_cast<const T*>((call).inputs[::logitcore::Index<::logitcore::inputIndex(record, #name)>::value]))
+#define LC_OUTPUT(T, call, name) \
+  (static_cast<T*>((call).outputs[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value]))
+#define LC_NUMBER(call, name) ((call).scalars[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value])
+
+namespace logitcore {
+template <int I> struct Index { static constexpr int value = I; };
+}  // namespace logitcore

@@ -1,0 +1,192 @@
+// The row engine: runs a definition (a function of row statistics) over [n, c], value and gradient in one call. A definition has
+//   record                     what it takes and gives
+//   needs                      its statistics (statistics.h)
+//   D(Call&)                   reads options and divisors once a call
+//   rowParameters(i, y, p)     optional: per-row numbers
+//   loss(Statistics<T>)        the row's term, already scaled by its divisor
+//   extra(Statistics<V>)       optional: a second per-row output
+#pragma once
+#include "definition.h"
+#include "row_exp.h"
+#include "row_moments.h"
+#include "tiny_rows.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+// Optional members of a definition.
+template <class D, class = void> struct HasExtra { static constexpr bool value = false; };
+template <class D> struct HasExtra<D, decltype(void(&D::template extra<Statistics<double>>))> { static constexpr bool value = true; };
+template <class D, class = void> struct HasParameters { static constexpr bool value = false; };
+template <class D> struct HasParameters<D, decltype(void(&D::rowParameters))> { static constexpr bool value = true; };
+template <class D, class = void> struct HasSmoothing { static constexpr bool value = false; };
+template <class D> struct HasSmoothing<D, decltype(void(&D::smooths))> { static constexpr bool value = true; };
+
+template <class D, class V> LC_FN V extraOf(const D& d, const Statistics<V>& s) {
+  if constexpr (HasExtra<D>::value) return d.extra(s);
+  else return (void)d, (void)s, broadcast<V>(0);
+}
+
+// Value, and coefficients when the gradient is wanted.
+template <class D, class V>
+LC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight, V& loss, V& extra,
+                    Coefficients<V>& c) {
+  constexpr unsigned needs = D::needs;
+  if (wantGradient) {
+    using T = Dual<V, bitCount(needs)>;
+    const T value = d.loss(statisticsOf<needs, T>(f, shape));
+    loss = value.value;
+    c = coefficientsOf<needs, V>(value.partial, f, shape, targetWeight);
+  } else {
+    loss = d.loss(statisticsOf<needs, V>(f, shape));
+  }
+  if constexpr (HasExtra<D>::value) extra = d.extra(statisticsOf<needs, V>(f, shape));
+}
+
+template <class D, class T> struct RowLoss {
+  using W = Vec<T>;
+  static constexpr size_t L = lanes<W>;
+  static constexpr bool exponentials = (D::needs & kExponentials) != 0;
+  static constexpr bool moments = (D::needs & kMoments) != 0;
+  static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
+  static constexpr int softcapAt = findOption(D::record, "logitSoftcap");
+  static constexpr int gradientAt = findGradient(D::record);
+  static constexpr int lossAt = findRowOutput(D::record, 0), extraAt = findRowOutput(D::record, 1);
+
+  const D& d;
+  Call& call;
+  const T* logits;
+  const T* classWeight = nullptr;
+  T* grad = nullptr;
+  const int32_t* marks = nullptr;
+  int32_t ignore = 0;
+  size_t c = 0;
+  RowShape shape{};
+  T softcap = 0;
+  bool smooth = false;
+  double* losses = nullptr;
+  double* extras = nullptr;
+
+  bool kept(size_t i) const { return !marks || marks[i] != ignore; }
+
+  // One row of any length. blocks and factors hold blockCount(c) entries.
+  template <bool Scaled, class R> void row(size_t i, const R& r, Block<T>* blocks, double* factors) {
+    T* out = grad ? grad + i * c : nullptr;
+    const T* x = logits + i * c;
+    losses[i] = 0;
+    if (extras) extras[i] = 0;
+    if (!kept(i)) {
+      if (out) __builtin_memset(static_cast<void*>(out), 0, c * sizeof(T));
+      return;
+    }
+    const size_t y = targeted ? static_cast<size_t>(marks[i]) : 0;
+    constexpr bool capped = !SameType<R, Plain<T>>::value;
+    // Smoothing and softcaps need the logits again in the gradient sweep, which may be written over them.
+    const bool keep = out && exponentials && !capped && !smooth;
+    Facts<double> f{};
+    f.target = static_cast<double>(capped ? get(r.from(y).first(0, 1), 0) : x[y]);
+    if (exponentials) {
+      const RowSum s = keep ? rowSum<Scaled, true>(r, c, shape.inverseTemperature, out, blocks, factors)
+                            : rowSum<Scaled, false>(r, c, shape.inverseTemperature, out, blocks, factors);
+      f.max = s.max;
+      f.others = s.others;
+      f.targetIsMax = s.argMax == y;
+      if (smooth) f.smoothShift = shiftSum<T>(r, c, static_cast<T>(s.max), shape.inverseTemperature, classWeight);
+    }
+    Moments m;
+    if (moments) {
+      m = rowMoments(x, c);
+      f.mean = m.mean;
+      f.m2 = m.m2;
+    }
+    if constexpr (HasParameters<D>::value) d.rowParameters(i, static_cast<int32_t>(y), f.parameter);
+    Coefficients<double> k{};
+    double extra = 0;
+    const double wy = smooth ? (classWeight ? static_cast<double>(classWeight[y]) : 1.0) : 0.0;
+    evaluate(d, f, shape, out != nullptr, wy, losses[i], extra, k);
+    if (extras) extras[i] = extra;
+    if (!out) return;
+    if (capped || smooth) gradientAgain<Scaled>(r, x, f, k, out);
+    else gradient(x, f, k, blocks, factors, out);
+    if (targeted) {
+      double slope = 1;
+      if (capped) {
+        const double t = f.target / static_cast<double>(softcap);
+        slope = fma(-t, t, 1.0);
+      }
+      out[y] = static_cast<T>(k.atTarget * slope);
+    }
+  }
+
+  // From the stored exponentials: one multiplication a logit.
+  void gradient(const T* x, const Facts<double>& f, const Coefficients<double>& k, const Block<T>*, const double* factors, T* out) {
+    const W slope = broadcast<W>(static_cast<T>(k.x)), centre = broadcast<W>(static_cast<T>(moments ? f.mean : 0.0));
+    const W constant = broadcast<W>(static_cast<T>(k.constant + k.x * (static_cast<double>(get(centre, 0)) - f.mean)));
+    for (size_t start = 0; start < c; start += kBlock) {
+      const size_t end = c - start < kBlock ? c : start + kBlock;
+      const W factor = broadcast<W>(static_cast<T>(exponentials ? k.e * factors[start / kBlock] : 0.0));
+      auto lane = [&](W e, W v) LC_LAMBDA {
+        if (exponentials && moments) return fma(e, factor, fma(v - centre, slope, constant));
+        if (exponentials) return e * factor;
+        return fma(v - centre, slope, constant);
+      };
+      size_t i = start;
+      for (; i + 2 * L <= end; i += 2 * L) {
+        const W g0 = lane(load<W>((exponentials ? out : x) + i), moments ? load<W>(x + i) : centre);
+        const W g1 = lane(load<W>((exponentials ? out : x) + i + L), moments ? load<W>(x + i + L) : centre);
+        store(out + i, g0);
+        store(out + i + L, g1);
+      }
+      for (; i < end; i += L) {
+        const size_t count = end - i < L ? end - i : L;
+        storeFirst(out + i, lane(loadFirst<W>((exponentials ? out : x) + i, count, 0), moments ? loadFirst<W>(x + i, count, 0) : centre), count);
+      }
+    }
+  }
+
+  // From the logits, with class weights or a softcap.
+  template <bool Scaled, class R> void gradientAgain(const R& r, const T* x, const Facts<double>& f, const Coefficients<double>& k, T* out) {
+    constexpr bool capped = !SameType<R, Plain<T>>::value;
+    const W top = broadcast<W>(static_cast<T>(f.max == -__builtin_huge_val() ? 0.0 : f.max));
+    const W scale = broadcast<W>(static_cast<T>(shape.inverseTemperature)), factor = broadcast<W>(static_cast<T>(k.e));
+    const W cw = broadcast<W>(static_cast<T>(k.w)), one = broadcast<W>(1), inverseCap = broadcast<W>(capped ? softcap : T(1));
+    (void)x;
+    for (size_t i = 0; i < c; i += L) {
+      const size_t count = c - i < L ? c - i : L;
+      const W v = count == L ? r.at(i) : r.first(i, count);
+      W g = expFlush(Scaled ? (v - top) * scale : v - top) * factor;
+      if (smooth) g = fma(cw, classWeight ? loadFirst<W>(classWeight + i, count, 0) : one, g);
+      if (capped) {
+        const W t = v / inverseCap;
+        g = g * fnma(t, t, one);
+      }
+      storeFirst(out + i, g, count);
+    }
+  }
+
+  void tinyRows(size_t begin, size_t end);
+
+  void rows(size_t begin, size_t end) {
+    if (c <= kTinyColumns) return tinyRows(begin * L, end * L < call.rows ? end * L : call.rows);
+    const size_t count = blockCount(c);
+    Block<T> fixedBlocks[16];
+    double fixedFactors[16];
+    Scratch<Block<T>> moreBlocks(call, count > 16 ? count : 0);
+    Scratch<double> moreFactors(call, count > 16 ? count : 0);
+    if (!moreBlocks || !moreFactors) return;
+    Block<T>* blocks = count > 16 ? static_cast<Block<T>*>(moreBlocks) : fixedBlocks;
+    double* factors = count > 16 ? static_cast<double*>(moreFactors) : fixedFactors;
+    const bool scaled = shape.inverseTemperature != 1;
+    for (size_t i = begin; i < end; ++i) {
+      const T* x = logits + i * c;
+      if (softcap != 0) row<true>(i, Softcapped<T>{x, softcap}, blocks, factors);
+      else if (scaled) row<true>(i, Plain<T>{x}, blocks, factors);
+      else row<false>(i, Plain<T>{x}, blocks, factors);
+    }
+  }
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore
+
+#include "row_loss_run.h"

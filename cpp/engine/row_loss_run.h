@@ -1,0 +1,167 @@
+// The rest of the row engine: tiny rows, and the call as a whole (threads, reductions, outputs).
+#pragma once
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t end) {
+  using H = Halves<T>;
+  alignas(64) T x[kTinyColumns * L], e[kTinyColumns * L];
+  alignas(64) T slope[kTinyColumns * L];
+  const W zero = broadcast<W>(0), one = broadcast<W>(1);
+  const T scale = static_cast<T>(shape.inverseTemperature);
+  for (size_t base = begin; base < end; base += L) {
+    const size_t count = end - base < L ? end - base : L;
+    transposeIn(logits + base * c, c, c, count, x);
+    if (softcap != 0)
+      for (size_t j = 0; j < c; ++j) {
+        const W t = tanh(load<W>(x + j * L) / broadcast<W>(softcap));
+        store(x + j * L, t * broadcast<W>(softcap));
+        store(slope + j * L, fnma(t, t, one));
+      }
+    alignas(64) T target[L] = {}, y[L] = {}, keep[L] = {}, wy[L] = {};
+    double parameter[kMaxParameters][L] = {};
+    for (size_t r = 0; r < count; ++r) {
+      if (!kept(base + r)) continue;
+      const size_t t = targeted ? static_cast<size_t>(marks[base + r]) : 0;
+      keep[r] = 1;
+      y[r] = static_cast<T>(t);
+      target[r] = x[t * L + r];
+      if (smooth) wy[r] = classWeight ? classWeight[t] : T(1);
+      if constexpr (HasParameters<D>::value) {
+        double p[kMaxParameters] = {};
+        d.rowParameters(base + r, static_cast<int32_t>(t), p);
+        for (int q = 0; q < kMaxParameters; ++q) parameter[q][r] = p[q];
+      }
+    }
+    TinySum<T> s{};
+    W shifted = zero;
+    if (exponentials) {
+      s = tinySum(x, c, scale, e);
+      if (smooth)
+        for (size_t j = 0; j < c; ++j) {
+          const W w = classWeight ? broadcast<W>(classWeight[j]) : one;
+          shifted = shifted + select(w == zero, zero, w * ((load<W>(x + j * L) - s.max) * broadcast<W>(scale)));
+        }
+    }
+    W mean = zero, deviation = zero, squares = zero;
+    if (moments) {
+      const W origin = load<W>(x);
+      for (size_t j = 0; j < c; ++j) mean = mean + (load<W>(x + j * L) - origin);
+      mean = origin + mean / broadcast<W>(static_cast<T>(c));
+      for (size_t j = 0; j < c; ++j) {
+        const W v = load<W>(x + j * L) - mean;
+        deviation = deviation + v;
+        squares = fma(v, v, squares);
+      }
+    }
+    const W targets = load<W>(y), kept16 = load<W>(keep);
+    f64x8 ke[2], kx[2], kc[2], kw[2], kt[2], exactMean[2];
+    for (int h = 0; h < H::count; ++h) {
+      Facts<f64x8> f;
+      f.max = H::get(s.max, h);
+      f.others = H::get(s.others, h);
+      f.target = H::get(load<W>(target), h);
+      f.targetIsMax = H::get(s.argMax, h) == H::get(targets, h);
+      f.smoothShift = H::get(shifted, h);
+      const f64x8 n = broadcast<f64x8>(shape.classes), drift = H::get(deviation, h) / n;
+      f.mean = H::get(mean, h) + drift;
+      const f64x8 m2 = fnma(H::get(deviation, h), drift, H::get(squares, h));
+      f.m2 = select(m2 < broadcast<f64x8>(0), broadcast<f64x8>(0), m2);
+      for (int q = 0; q < kMaxParameters; ++q) f.parameter[q] = load<f64x8>(parameter[q] + h * 8);
+      f64x8 loss = broadcast<f64x8>(0), extra = loss;
+      Coefficients<f64x8> k;
+      k.e = k.x = k.constant = k.w = k.atTarget = loss;
+      evaluate(d, f, shape, grad != nullptr, H::get(load<W>(wy), h), loss, extra, k);
+      const auto in = H::get(kept16, h) != broadcast<f64x8>(0);
+      const size_t first = static_cast<size_t>(h) * 8;
+      if (first < count) {
+        const size_t rows = count - first < 8 ? count - first : 8;
+        storeFirst(losses + base + first, select(in, loss, broadcast<f64x8>(0)), rows);
+        if (extras) storeFirst(extras + base + first, select(in, extra, broadcast<f64x8>(0)), rows);
+      }
+      exactMean[h] = f.mean;
+      ke[h] = k.e;
+      kx[h] = k.x;
+      kc[h] = k.constant;
+      kw[h] = k.w;
+      kt[h] = k.atTarget;
+    }
+    if (!grad) continue;
+    const W me = H::join(ke), mw = H::join(kw), mt = H::join(kt), mx = H::join(kx), centre = H::join(exactMean);
+    f64x8 rest[2];
+    for (int h = 0; h < H::count; ++h) rest[h] = fma(kx[h], H::get(centre, h) - exactMean[h], kc[h]);
+    const W constant = H::join(rest);
+    for (size_t j = 0; j < c; ++j) {
+      W g = zero;
+      if (exponentials) g = load<W>(e + j * L) * me;
+      if (smooth) g = fma(mw, classWeight ? broadcast<W>(classWeight[j]) : one, g);
+      if (moments) g = g + fma(load<W>(x + j * L) - centre, mx, constant);
+      if (targeted) g = select(targets == broadcast<W>(static_cast<T>(j)), mt, g);
+      if (softcap != 0) g = g * load<W>(slope + j * L);
+      store(e + j * L, select(kept16 == zero, zero, g));
+    }
+    transposeOut(e, c, c, count, grad + base * c);
+  }
+}
+
+// Per-row values become the loss output: an array, or their sum (already divided).
+template <class T> inline void reduceRows(Call& call, int output, int reduction, const double* values) {
+  const Output& o = call.record->outputs[output];
+  const bool perRow = o.kind == OutputKind::array || (o.kind == OutputKind::reduced && reduction == kNone);
+  if (!perRow) {
+    call.scalars[output] = orderedSum(values, call.rows);
+    return;
+  }
+  T* out = static_cast<T*>(call.outputs[output]);
+  if (out)
+    for (size_t i = 0; i < call.rows; ++i) out[i] = static_cast<T>(values[i]);
+}
+
+template <class D, class T> void runRowLoss(Call& call) {
+  constexpr const Record& record = D::record;
+  using Engine = RowLoss<D, T>;
+  constexpr int logitsAt = findInput(record, "logits") >= 0 ? findInput(record, "logits") : 0;
+  constexpr int weightAt = findInput(record, "weight"), temperatureAt = findOption(record, "temperature");
+  if (call.rows == 0) return;
+  const D d(call);
+  const size_t n = call.rows, c = call.columns;
+  double fixed[128];
+  Scratch<double> more(call, n > 64 ? 2 * n : 0);
+  if (!more) return;
+  double* values = n > 64 ? static_cast<double*>(more) : fixed;
+  Engine engine{d, call, static_cast<const T*>(call.inputs[logitsAt])};
+  if (weightAt >= 0) engine.classWeight = static_cast<const T*>(call.inputs[weightAt < 0 ? 0 : weightAt]);
+  if (Engine::gradientAt >= 0) engine.grad = static_cast<T*>(call.outputs[Engine::gradientAt < 0 ? 0 : Engine::gradientAt]);
+  engine.marks = rowMarks<D>(call);
+  engine.ignore = ignoreIndexOf<D>(call);
+  engine.c = c;
+  engine.shape.classes = static_cast<double>(c);
+  engine.shape.inverseTemperature = temperatureAt < 0 ? 1.0 : 1.0 / call.options[temperatureAt < 0 ? 0 : temperatureAt];
+  if constexpr (HasSmoothing<D>::value) {
+    engine.smooth = d.smooths();
+    engine.shape.weightSum = static_cast<double>(c);
+    if (engine.smooth && engine.classWeight) {
+      double total = 0;
+      for (size_t j = 0; j < c; ++j) total += static_cast<double>(engine.classWeight[j]);
+      engine.shape.weightSum = total;
+    }
+  }
+  if (Engine::softcapAt >= 0) {
+    const double cap = call.options[Engine::softcapAt < 0 ? 0 : Engine::softcapAt];
+    engine.softcap = cap == cap ? static_cast<T>(cap) : T(0);
+  }
+  engine.losses = values;
+  engine.extras = Engine::extraAt >= 0 ? values + n : nullptr;
+  const bool tiny = c <= kTinyColumns;
+  const size_t items = tiny ? (n + Engine::L - 1) / Engine::L : n;
+  parallel(call, items, rowGrain(tiny ? c * Engine::L : c), [&](size_t begin, size_t end) { engine.rows(begin, end); });
+  const int reduction = reductionOf<D>(call);
+  if (Engine::lossAt >= 0) reduceRows<T>(call, Engine::lossAt < 0 ? 0 : Engine::lossAt, reduction, values);
+  if (Engine::extraAt >= 0) reduceRows<T>(call, Engine::extraAt < 0 ? 0 : Engine::extraAt, reduction, values + n);
+}
+
+template <class D> constexpr Kernels rowLossKernels() { return {&runRowLoss<D, float>, &runRowLoss<D, double>}; }
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

@@ -1,0 +1,190 @@
+// The general form of the row engine, for what row statistics cannot say: sums over lanes in one or more sweeps, each folded to
+// row scalars, then one sweep that writes. A definition D has
+//   record
+//   softmaxInputs              the first so many row inputs come with their maximum and exponentials
+//   sweeps, sums[sweep]        how many sums each sweep takes
+//   Row                        the row's scalars, in double
+//   D(Call&), begin(Row&, const RowStart&)
+//   terms<S>(row, lane, W* out), fold<S>(Row&, const double*)     for each sweep S
+//   rowOutputs(row, double*)   per-row outputs (those without a column dimension), in the order of the record
+//   write(row, lane, W* out)   outputs with columns, in the order of the record
+// and optionally atTarget(row): what replaces the first written output at j = y.
+#pragma once
+#include "row_loss.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr bool hasColumns(const char* dims) { return (dims[0] == '*' || dims[0] == 'n') && dims[1] == ',' && dims[2] == 'c' && !dims[3]; }
+constexpr bool isColumn(const char* dims) { return dims[0] == 'c' && !dims[1]; }
+constexpr int countRowInputs(const Record& r) {
+  int n = 0;
+  for (int i = 0; i < r.inputCount(); ++i) n += r.inputs[i].kind == Kind::real && hasColumns(r.inputs[i].dims);
+  return n;
+}
+
+template <class D, class = void> struct HasTargetFix { static constexpr bool value = false; };
+template <class D> struct HasTargetFix<D, decltype(void(&D::atTarget))> { static constexpr bool value = true; };
+
+template <class D, class T> struct RowSweeps {
+  using W = Vec<T>;
+  static constexpr size_t L = lanes<W>;
+  static constexpr const Record& record = D::record;
+  static constexpr int rowInputs = countRowInputs(D::record);
+  static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
+
+  const D& d;
+  Call& call;
+  size_t c;
+  double inverseTemperature = 1;
+  const T* inputs[kMaxRowInputs] = {};
+  const T* columns[kMaxColumnInputs] = {};
+  int columnCount = 0, written = 0, perRow = 0;
+  T* outputs[kMaxOutputs] = {};      // with columns; null where not asked for
+  double* rowValues[kMaxOutputs] = {};
+  int rowOutputAt[kMaxOutputs] = {};
+  bool writes = false;
+
+  RowSweeps(const D& definition, Call& k) : d(definition), call(k), c(k.columns) {
+    int rows = 0;
+    for (int i = 0; i < record.inputCount(); ++i) {
+      if (record.inputs[i].kind != Kind::real) continue;
+      if (hasColumns(record.inputs[i].dims)) inputs[rows++] = static_cast<const T*>(call.inputs[i]);
+      else if (isColumn(record.inputs[i].dims)) columns[columnCount++] = static_cast<const T*>(call.inputs[i]);
+    }
+    for (int i = 0; i < record.outputCount(); ++i) {
+      const Output& o = record.outputs[i];
+      if (o.kind == OutputKind::scalar) continue;
+      if (hasColumns(o.dims) && o.kind == OutputKind::array) {
+        outputs[written] = static_cast<T*>(call.outputs[i]);
+        writes = writes || outputs[written];
+        ++written;
+      } else {
+        rowOutputAt[perRow++] = i;
+      }
+    }
+    constexpr int at = findOption(D::record, "temperature");
+    if (at >= 0) inverseTemperature = 1.0 / call.options[at < 0 ? 0 : at];
+  }
+
+  LC_FN void read(size_t i, size_t j, size_t count, const W* top, W scale, Lane<W>& lane) const {
+    for (int k = 0; k < rowInputs; ++k) {
+      const T* p = inputs[k] + i * c + j;
+      const T fill = k < D::softmaxInputs ? static_cast<T>(-__builtin_huge_val()) : T(0);
+      lane.x[k] = count == L ? load<W>(p) : loadFirst<W>(p, count, fill);
+    }
+    for (int k = 0; k < D::softmaxInputs; ++k) {
+      lane.shifted[k] = (lane.x[k] - top[k]) * scale;
+      lane.e[k] = expFlush(lane.shifted[k]);
+    }
+    for (int k = 0; k < kMaxColumnInputs; ++k)
+      lane.column[k] = columns[k] ? loadFirst<W>(columns[k] + j, count, 0) : broadcast<W>(1);
+  }
+
+  template <int S> LC_FN void sweep(size_t i, typename D::Row& row, const W* top, W scale) const {
+    if constexpr (S < D::sweeps) {
+      constexpr int sums = D::sums[S];
+      double total[kMaxSums] = {};
+      const W zero = broadcast<W>(0);
+      for (size_t start = 0; start < c; start += kBlock) {
+        const size_t end = c - start < kBlock ? c : start + kBlock;
+        W acc[kMaxSums];
+        for (int k = 0; k < sums; ++k) acc[k] = zero;
+        for (size_t j = start; j < end; j += L) {
+          const size_t count = end - j < L ? end - j : L;
+          Lane<W> lane;
+          W term[kMaxSums];
+          read(i, j, count, top, scale, lane);
+          d.template terms<S>(row, lane, term);
+          if (count == L) {
+            for (int k = 0; k < sums; ++k) acc[k] = acc[k] + term[k];
+          } else {
+            const auto in = firstLanes<W>(count);
+            for (int k = 0; k < sums; ++k) acc[k] = acc[k] + select(in, term[k], zero);
+          }
+        }
+        for (int k = 0; k < sums; ++k) total[k] += foldSum(acc[k]);
+      }
+      d.template fold<S>(row, total);
+      sweep<S + 1>(i, row, top, scale);
+    }
+  }
+
+  template <bool Scaled> void rowOf(size_t i, Block<T>* blocks, double* factors) {
+    RowStart start{};
+    start.index = i;
+    start.columns = c;
+    start.inverseTemperature = inverseTemperature;
+    const int32_t* marks = rowMarks<D>(call);
+    if (marks && marks[i] == ignoreIndexOf<D>(call)) {
+      for (int k = 0; k < perRow; ++k) rowValues[k][i] = 0;
+      for (int k = 0; k < written; ++k)
+        if (outputs[k]) __builtin_memset(static_cast<void*>(outputs[k] + i * c), 0, c * sizeof(T));
+      return;
+    }
+    if (targeted) {
+      start.target = marks[i];
+      for (int k = 0; k < rowInputs; ++k) start.targetValue[k] = static_cast<double>(inputs[k][i * c + static_cast<size_t>(marks[i])]);
+    }
+    W top[2];
+    for (int k = 0; k < D::softmaxInputs; ++k) {
+      start.softmax[k] = rowSum<Scaled, false>(Plain<T>{inputs[k] + i * c}, c, inverseTemperature, static_cast<T*>(nullptr), blocks, factors);
+      top[k] = broadcast<W>(static_cast<T>(start.softmax[k].max));
+      if (start.softmax[k].max == -__builtin_huge_val()) start.softmax[k].others = __builtin_nan("");
+    }
+    const W scale = broadcast<W>(static_cast<T>(inverseTemperature));
+    typename D::Row row{};
+    d.begin(row, start);
+    sweep<0>(i, row, top, scale);
+    double values[kMaxOutputs] = {};
+    d.rowOutputs(row, values);
+    for (int k = 0; k < perRow; ++k) rowValues[k][i] = values[k];
+    if (!writes) return;
+    for (size_t j = 0; j < c; j += L) {
+      const size_t count = c - j < L ? c - j : L;
+      Lane<W> lane;
+      W out[kMaxOutputs];
+      read(i, j, count, top, scale, lane);
+      d.write(row, lane, out);
+      for (int k = 0; k < written; ++k)
+        if (outputs[k]) storeFirst(outputs[k] + i * c + j, out[k], count);
+    }
+    if constexpr (HasTargetFix<D>::value)
+      if (outputs[0]) outputs[0][i * c + static_cast<size_t>(start.target)] = static_cast<T>(d.atTarget(row));
+  }
+
+  void rows(size_t begin, size_t end) {
+    const size_t count = blockCount(c);
+    Scratch<Block<T>> blocks(call, D::softmaxInputs ? count : 0);
+    Scratch<double> factors(call, D::softmaxInputs ? count : 0);
+    if (!blocks || !factors) return;
+    for (size_t i = begin; i < end; ++i) {
+      if (inverseTemperature == 1) rowOf<false>(i, blocks, factors);
+      else rowOf<true>(i, blocks, factors);
+    }
+  }
+};
+
+// After the rows: aggregates over rows, for definitions that have them: finish(Call&, double* const* rowValues).
+template <class D, class = void> struct HasFinish { static constexpr bool value = false; };
+template <class D> struct HasFinish<D, decltype(void(&D::finish))> { static constexpr bool value = true; };
+
+template <class D, class T> void runRowSweeps(Call& call) {
+  const D d(call);
+  RowSweeps<D, T> engine(d, call);
+  const size_t n = call.rows;
+  Scratch<double> values(call, n * static_cast<size_t>(engine.perRow));
+  if (!values) return;
+  for (int k = 0; k < engine.perRow; ++k) engine.rowValues[k] = values + n * static_cast<size_t>(k);
+  parallel(call, n, rowGrain(call.columns), [&](size_t begin, size_t end) { engine.rows(begin, end); });
+  const int reduction = reductionOf<D>(call);
+  for (int k = 0; k < engine.perRow; ++k) reduceRows<T>(call, engine.rowOutputAt[k], reduction, engine.rowValues[k]);
+  if constexpr (HasFinish<D>::value) d.finish(call, engine.rowValues);
+}
+
+template <class D> struct RowSweepOp {
+  static constexpr Kernels kernels() { return {&runRowSweeps<D, float>, &runRowSweeps<D, double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

@@ -1,0 +1,139 @@
+#include "threads.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace logitcore {
+namespace {
+
+// A job is cut into pieces that any thread may take; which thread takes which has no influence on the result.
+struct Job {
+  void* context;
+  void (*fn)(void*, size_t, size_t);
+  size_t count, piece;
+  std::atomic<size_t> next{0};
+  int helpers = 0;  // pool threads inside this job, guarded by Pool::mutex
+
+  void work() {
+    for (;;) {
+      const size_t begin = next.fetch_add(piece, std::memory_order_relaxed);
+      if (begin >= count) return;
+      fn(context, begin, begin + piece < count ? begin + piece : count);
+    }
+  }
+};
+
+int readDefault() {
+  if (const char* text = std::getenv("LOGITCORE_NUM_THREADS")) {
+    char* end = nullptr;
+    const long n = std::strtol(text, &end, 10);
+    if (end != text && *end == 0 && n >= 1 && n <= kMaxThreads) return static_cast<int>(n);
+  }
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    const int n = CPU_COUNT(&set);
+    if (n >= 1) return n < kMaxThreads ? n : kMaxThreads;
+  }
+#endif
+  const unsigned n = std::thread::hardware_concurrency();
+  return n ? static_cast<int>(n) : 1;
+}
+
+class Pool {
+ public:
+  std::atomic<int> wanted{readDefault()};
+
+  void run(size_t count, size_t grain, void* context, void (*fn)(void*, size_t, size_t)) {
+    const size_t threads = static_cast<size_t>(wanted.load(std::memory_order_relaxed));
+    const size_t pieces = (count + grain - 1) / grain;
+    if (threads <= 1 || pieces <= 1) return fn(context, 0, count);
+    // A few pieces a thread: one that is slowed down does not hold up the rest.
+    const size_t most = threads * 4 < pieces ? threads * 4 : pieces;
+    Job job{context, fn, count, (count + most - 1) / most};
+    const size_t helpers = (pieces < threads ? pieces : threads) - 1;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      grow(helpers);
+      for (size_t i = 0; i < helpers; ++i) queue_.push_back(&job);
+    }
+    if (helpers == 1) wake_.notify_one();
+    else wake_.notify_all();
+    job.work();
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (auto it = queue_.begin(); it != queue_.end();) it = *it == &job ? queue_.erase(it) : it + 1;
+    done_.wait(lock, [&] { return job.helpers == 0; });
+  }
+
+ private:
+  void grow(size_t helpers) {
+    while (threads_ < helpers) {
+      pthread_t thread;
+      // Without a thread to be had the caller does the work.
+      if (pthread_create(&thread, nullptr, &Pool::enter, this) != 0) return;
+      pthread_detach(thread);
+      ++threads_;
+    }
+  }
+  static void* enter(void* self) {
+    static_cast<Pool*>(self)->loop();
+    return nullptr;
+  }
+  void loop() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return !queue_.empty(); });
+      Job* job = queue_.front();
+      queue_.pop_front();
+      ++job->helpers;
+      lock.unlock();
+      job->work();
+      lock.lock();
+      if (--job->helpers == 0) done_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::deque<Job*> queue_;
+  size_t threads_ = 0;
+};
+
+// Never destroyed: its threads may outlive static destructors.
+Pool& pool() {
+  static Pool* const instance = new Pool;
+  return *instance;
+}
+
+void parallel(size_t count, size_t grain, void* context, void (*fn)(void*, size_t, size_t)) {
+  if (count == 0) return;
+  pool().run(count, grain, context, fn);
+}
+
+void* allocate(size_t bytes) {
+  void* p = nullptr;
+  return posix_memalign(&p, 64, bytes) == 0 ? p : nullptr;
+}
+
+}  // namespace
+
+const Runtime& runtime() {
+  static const Runtime instance{&parallel, &allocate, &std::free};
+  return instance;
+}
+
+int threadCount() { return pool().wanted.load(); }
+int defaultThreadCount() { return readDefault(); }
+void setThreadCount(int n) { pool().wanted.store(n); }
+
+}  // namespace logitcore

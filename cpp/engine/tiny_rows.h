@@ -1,0 +1,66 @@
+// Rows so short that one would leave most lanes empty (a classifier of 2..32 classes): 16 rows at a time (8 in double), one row
+// a lane, the columns of all of them in a small transposed buffer. Row scalars are lanes of doubles, in halves.
+#pragma once
+#include "kernel.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr size_t kTinyColumns = 32;
+
+// A vector of row values in T as halves of eight doubles, and back.
+template <class T> struct Halves;
+template <> struct Halves<float> {
+  static constexpr int count = 2;
+  LC_FN static f64x8 get(f32x16 v, int h) { return h ? high(v) : low(v); }
+  LC_FN static f32x16 join(const f64x8* h) { return narrow(h[0], h[1]); }
+};
+template <> struct Halves<double> {
+  static constexpr int count = 1;
+  LC_FN static f64x8 get(f64x8 v, int) { return v; }
+  LC_FN static f64x8 join(const f64x8* h) { return h[0]; }
+};
+
+template <class T> LC_FN void transposeIn(const T* rows, size_t stride, size_t columns, size_t count, T* buffer) {
+  constexpr size_t L = lanes<Vec<T>>;
+  if (count == L) {
+    for (size_t r = 0; r < L; ++r)
+      for (size_t j = 0; j < columns; ++j) buffer[j * L + r] = rows[r * stride + j];
+    return;
+  }
+  for (size_t j = 0; j < columns; ++j)
+    for (size_t r = 0; r < L; ++r) buffer[j * L + r] = r < count ? rows[r * stride + j] : T(0);
+}
+
+template <class T> LC_FN void transposeOut(const T* buffer, size_t stride, size_t columns, size_t count, T* rows) {
+  constexpr size_t L = lanes<Vec<T>>;
+  for (size_t r = 0; r < count; ++r)
+    for (size_t j = 0; j < columns; ++j) rows[r * stride + j] = buffer[j * L + r];
+}
+
+// The largest of each row, its first column, and the sum of the other exponentials; exponentials stay in `e`.
+template <class T> struct TinySum {
+  Vec<T> max, argMax, others;
+};
+template <class T> LC_FN TinySum<T> tinySum(const T* x, size_t columns, T scale, T* e) {
+  using W = Vec<T>;
+  constexpr size_t L = lanes<W>;
+  const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0), s = broadcast<W>(scale);
+  TinySum<T> t;
+  t.max = low;
+  for (size_t j = 0; j < columns; ++j) t.max = max(load<W>(x + j * L), t.max);
+  t.argMax = zero;
+  for (size_t j = columns; j-- > 0;)
+    t.argMax = select(load<W>(x + j * L) == t.max, broadcast<W>(static_cast<T>(j)), t.argMax);
+  const W shift = select(t.max == low, zero, t.max);
+  t.others = zero;
+  for (size_t j = 0; j < columns; ++j) {
+    const W v = expFlush((load<W>(x + j * L) - shift) * s);
+    store(e + j * L, v);
+    t.others = t.others + select(t.argMax == broadcast<W>(static_cast<T>(j)), zero, v);
+  }
+  return t;
+}
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

@@ -1,0 +1,160 @@
+// Losses that are functions of the log-sum-exp and the target's log-probability. Sources: core semantics of PyTorch
+// (cross_entropy), Liger-Kernel (z-loss, softcap), Lin et al. 2017 (focal loss), Wortsman et al. 2023 (z-loss regulariser).
+#pragma once
+#include "../engine/definition.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr Input kLogitsInput{"logits", "n,c"};
+constexpr Input kLeadingLogits{"logits", "*,c"};
+constexpr Input kTargets{"targets", "n", Kind::target};
+constexpr Input optionInput(const char* name, const char* dims, Domain domain = Domain::any, Kind kind = Kind::real) {
+  return {name, dims, kind, domain, true, true};
+}
+constexpr Option kSoftcap = above(optionalNumber("logitSoftcap"), 0);
+
+// ce = (1 - eps) w_y (lse - x_y) + eps / c sum_j w_j (lse - x_j);  z = zLossWeight lse^2
+struct CrossEntropy {
+  static constexpr Record record{"crossEntropy", "core",
+    {kLogitsInput, kTargets, optionInput("weight", "c", Domain::positive), optionInput("rowWeights", "n")},
+    {kTemperature, between(number("labelSmoothing", 0), 0, 1), kIgnoreIndex, number("zLossWeight", 0), kSoftcap, kReduction, kGrad},
+    {reduced("loss", "n"), when(reduced("zLoss", "n"), "zLossWeight"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr unsigned needs = kLogSumExp | kLogProb | kSmooth;
+
+  double smoothing, zWeight, scale, zScale, classes;
+  bool isDouble;
+  const void* weight;
+  const void* rowWeights;
+
+  explicit CrossEntropy(const Call& call)
+      : smoothing(LC_OPTION(call, labelSmoothing)), zWeight(LC_OPTION(call, zLossWeight)), scale(1), zScale(1),
+        classes(static_cast<double>(call.columns)), isDouble(call.isDouble), weight(LC_INPUT(void, call, weight)),
+        rowWeights(LC_INPUT(void, call, rowWeights)) {
+    if (reductionOf<CrossEntropy>(call) != kMean) return;
+    // Class weights enter the divisor of the cross-entropy, not of the z-loss (PyTorch, Liger-Kernel).
+    zScale = meanScale<CrossEntropy>(call);
+    scale = zScale;
+    if (!weight) return;
+    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const int32_t ignore = ignoreIndexOf<CrossEntropy>(call);
+    double total = 0;
+    for (size_t i = 0; i < call.rows; ++i)
+      if (targets[i] != ignore) total += at(weight, static_cast<size_t>(targets[i]));
+    scale = reciprocalOrZero(total);
+  }
+  double at(const void* p, size_t i) const {
+    return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
+  }
+  bool smooths() const { return smoothing != 0; }
+  void rowParameters(size_t i, int32_t y, double* p) const {
+    const double r = rowWeights ? at(rowWeights, i) : 1.0;
+    const double w = weight ? at(weight, static_cast<size_t>(y)) : 1.0;
+    p[0] = r * scale * w * (1 - smoothing);
+    p[1] = r * scale * smoothing / classes;
+    p[2] = r * zScale * zWeight;
+  }
+  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+    using V = ValueOf<T>;
+    // A term of weight 0 is 0, also where the target is masked and its loss infinite.
+    const V none = broadcast<V>(0);
+    const T zero = lift<T>(none);
+    const T ce = select(s.parameter[0] == none, zero, -s.logProb * s.parameter[0]);
+    const T smooth = select(s.parameter[1] == none, zero, s.smooth * s.parameter[1]);
+    const T z = select(s.parameter[2] == none, zero, square(s.logSumExp) * s.parameter[2]);
+    return ce + smooth + z;
+  }
+  template <class S> LC_FN auto extra(const S& s) const { return square(s.logSumExp) * s.parameter[2]; }
+};
+
+// alpha_y (1 - p_y)^gamma (-log p_y)
+struct FocalLoss {
+  static constexpr Record record{"focalLoss", "core",
+    {kLogitsInput, kTargets, optionInput("alpha", "c", Domain::positive)},
+    {atLeast(number("gamma", 2), 0), number("alpha", 1), kIgnoreIndex, kReduction, kGrad},
+    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr unsigned needs = kLogProb;
+
+  double gamma, alpha, scale;
+  bool isDouble;
+  const void* alphas;
+
+  explicit FocalLoss(const Call& call)
+      : gamma(LC_OPTION(call, gamma)), alpha(LC_OPTION(call, alpha)), scale(meanScale<FocalLoss>(call)), isDouble(call.isDouble),
+        alphas(LC_INPUT(void, call, alpha)) {}
+  void rowParameters(size_t, int32_t y, double* p) const {
+    double a = alpha;
+    if (alphas) a = isDouble ? static_cast<const double*>(alphas)[y] : static_cast<double>(static_cast<const float*>(alphas)[y]);
+    p[0] = a * scale;
+  }
+  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+    using V = ValueOf<T>;
+    const V zero = broadcast<V>(0), g = broadcast<V>(gamma), lp = valueOf(s.logProb);
+    const V rest = -expm1(lp);
+    const V value = select(lp == zero, zero, -pow(rest, g) * lp);
+    // Both powers of (1 - p) in one, and p log p = 0 at p = 0: no 0 * Infinity for gamma < 1 or a masked target.
+    const V plogp = select(lp < broadcast<V>(-745.0), zero, exp(lp) * lp);
+    const V slope = select(rest == zero, zero, -pow(rest, g - broadcast<V>(1)) * fnma(g, plogp, rest));
+    return chain(s.logProb, value, slope) * s.parameter[0];
+  }
+};
+
+// weight log^2 Z  (Wortsman et al. 2023, section 3.1.2; Chowdhery et al. 2022)
+struct ZLossRegularizer {
+  static constexpr Record record{"zLossRegularizer", "small-scale-proxies",
+    {kLeadingLogits, optionInput("labels", "*", Domain::any, Kind::mark)},
+    {number("weight", 1e-4), kTemperature, kIgnoreIndex, kReduction, kGrad},
+    {reduced("loss", "*"), array("logZ", "*"), gradient("gradLogits", "*,c", "logits")}};
+  static constexpr unsigned needs = kLogSumExp;
+
+  double weight;
+  explicit ZLossRegularizer(const Call& call) : weight(LC_OPTION(call, weight) * meanScale<ZLossRegularizer>(call)) {}
+  template <class T> LC_FN T loss(const Statistics<T>& s) const { return square(s.logSumExp) * broadcast<ValueOf<T>>(weight); }
+  template <class S> LC_FN auto extra(const S& s) const { return s.logSumExp; }
+};
+
+struct LogSumExp {
+  static constexpr Record record{"logSumExp", "core", {kLeadingLogits}, {kTemperature}, {array("out", "*")}};
+  static constexpr unsigned needs = kLogSumExp;
+  explicit LogSumExp(const Call&) {}
+  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logSumExp; }
+};
+
+// Vector-Jacobian products: the upstream gradient is a per-row parameter.
+template <class D> struct Upstream {
+  const void* gradOut;
+  bool isDouble;
+  explicit Upstream(const Call& call) : gradOut(call.inputs[inputIndex(D::record, "gradOut")]), isDouble(call.isDouble) {}
+  void rowParameters(size_t i, int32_t, double* p) const {
+    p[0] = isDouble ? static_cast<const double*>(gradOut)[i] : static_cast<double>(static_cast<const float*>(gradOut)[i]);
+  }
+};
+
+struct LogSumExpBackward : Upstream<LogSumExpBackward> {
+  static constexpr Record record{"logSumExpBackward", "core", {{"gradOut", "*", Kind::real, Domain::gradient}, kLeadingLogits}, {kTemperature},
+    {inPlace(array("gradLogits", "*,c"), "logits")}, false, "logSumExp"};
+  static constexpr unsigned needs = kLogSumExp;
+  using Upstream::Upstream;
+  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logSumExp * s.parameter[0]; }
+};
+
+struct GatherLogProbs {
+  static constexpr Record record{"gatherLogProbs", "core", {kLogitsInput, kTargets}, {kTemperature, kSoftcap, kIgnoreIndex},
+    {array("logProbs", "n"), array("logSumExp", "n")}};
+  static constexpr unsigned needs = kLogSumExp | kLogProb;
+  explicit GatherLogProbs(const Call&) {}
+  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb; }
+  template <class S> LC_FN auto extra(const S& s) const { return s.logSumExp; }
+};
+
+struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
+  static constexpr Record record{"gatherLogProbsBackward", "core",
+    {{"gradOut", "n", Kind::real, Domain::gradient}, kLogitsInput, kTargets}, {kTemperature, kSoftcap, kIgnoreIndex},
+    {inPlace(array("gradLogits", "n,c"), "logits")}, false, "gatherLogProbs"};
+  static constexpr unsigned needs = kLogProb;
+  using Upstream::Upstream;
+  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb * s.parameter[0]; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

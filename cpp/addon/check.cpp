@@ -1,0 +1,289 @@
+#include "check.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+namespace logitcore {
+namespace {
+
+std::string text(double x) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, x == std::floor(x) && std::fabs(x) < 1e15 ? "%.0f" : "%.9g", x);
+  if (std::isinf(x)) return x > 0 ? "Infinity" : "-Infinity";
+  if (std::isnan(x)) return "NaN";
+  return buffer;
+}
+
+struct Checker {
+  const Plan& plan;
+  const Record& r;
+  Failure failure;
+
+  std::string name(int input) const {
+    return r.inputs[input].fromOptions ? std::string("options.") + r.inputs[input].name : r.inputs[input].name;
+  }
+  bool fail(Failure::Kind kind, const std::string& message) {
+    failure.kind = kind;
+    failure.message = std::string(r.name) + ": " + message;
+    return false;
+  }
+
+  static const char* wantedType(Kind kind, bool isDouble) {
+    return kind == Kind::real ? (isDouble ? "Float64Array" : "Float32Array") : "Int32Array";
+  }
+
+  // The first real array decides float32 or float64; all others follow.
+  bool types(const ArrayFacts* arrays, Call& call) {
+    int first = -1;
+    for (int i = 0; i < plan.arrays(); ++i) {
+      const ArrayFacts& a = arrays[i];
+      const bool input = i < plan.inputs;
+      const Kind kind = input ? r.inputs[i].kind : r.outputs[i - plan.inputs].type;
+      const std::string who = input ? name(i) : std::string("options.out.") + r.outputs[i - plan.inputs].name;
+      if (a.type == ArrayType::none) {
+        if (input && !r.inputs[i].optional)
+          return fail(Failure::type, who + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : "Int32Array"));
+        continue;
+      }
+      if (kind == Kind::real && first < 0) {
+        if (a.type != ArrayType::float32 && a.type != ArrayType::float64)
+          return fail(Failure::type, who + " must be a Float32Array or Float64Array, got " + a.typeName);
+        first = i;
+        call.isDouble = a.type == ArrayType::float64;
+      }
+      const ArrayType wanted =
+          kind != Kind::real ? ArrayType::int32 : call.isDouble ? ArrayType::float64 : ArrayType::float32;
+      if (a.type != wanted)
+        return fail(Failure::type, who + " must be " + (kind == Kind::real ? "a " : "an ") + wantedType(kind, call.isDouble) +
+                                       (kind == Kind::real && first != i ? " like " + (first < plan.inputs ? name(first) : std::string("the output")) : "") +
+                                       ", got " + a.typeName);
+      if (a.detached) return fail(Failure::type, who + " has a detached ArrayBuffer");
+    }
+    return true;
+  }
+
+  bool shape(int i, const double* slots, const ArrayFacts& a, Call& call, bool* bound) {
+    const Dims& dims = plan.inputDims[static_cast<size_t>(i)];
+    const double rankGiven = slots[0];
+    if (!(rankGiven >= 0 && rankGiven <= kMaxRank && rankGiven == std::floor(rankGiven)))
+      return fail(Failure::range, name(i) + " has " + text(rankGiven) + " dimensions, expected at most " + std::to_string(kMaxRank));
+    const int rank = static_cast<int>(rankGiven);
+    size_t sizes[kMaxRank];
+    double elements = 1;
+    for (int k = 0; k < rank; ++k) {
+      const double s = slots[1 + k];
+      if (!(s >= 0 && s <= 9007199254740991.0 && s == std::floor(s)))
+        return fail(Failure::range, name(i) + ".shape[" + std::to_string(k) + "] is " + text(s) + ", expected a non-negative integer");
+      sizes[k] = static_cast<size_t>(s);
+      elements *= s;
+    }
+    if (elements != static_cast<double>(a.length))
+      return fail(Failure::range, name(i) + " has shape " + shapeText(sizes, rank) + " (" + text(elements) + " elements) but " +
+                                      std::to_string(a.length) + " values");
+    const bool leading = !dims.empty() && dims[0].letter == '*';
+    const int fixed = static_cast<int>(dims.size()) - (leading ? 1 : 0);
+    // A flat array stands for any leading dimensions.
+    if (leading ? rank < fixed : rank != fixed)
+      return fail(Failure::range, name(i) + " must have " + (leading ? "at least " : "") + std::to_string(fixed) +
+                                      (fixed == 1 ? " dimension" : " dimensions") + " " + r.inputs[i].dims + ", got shape " + shapeText(sizes, rank));
+    if (leading) {
+      size_t product = 1;
+      for (int k = 0; k < rank - fixed; ++k) product *= sizes[k];
+      if (!bind('*', product, i, call, bound)) return false;
+    }
+    for (int k = 0; k < fixed; ++k) {
+      const Dim& d = dims[static_cast<size_t>(k + (leading ? 1 : 0))];
+      const size_t s = sizes[rank - fixed + k];
+      if (!d.letter) {
+        if (s != d.plus) return fail(Failure::range, name(i) + " has " + std::to_string(s) + " columns, expected " + std::to_string(d.plus));
+        continue;
+      }
+      if (s < d.plus) return fail(Failure::range, name(i) + " needs at least " + std::to_string(d.plus) + " entries, got " + std::to_string(s));
+      if (!bind(d.letter, s - d.plus, i, call, bound)) return false;
+    }
+    return true;
+  }
+
+  bool bind(char letter, size_t size, int input, Call& call, bool* bound) {
+    const int at = static_cast<unsigned char>(letter) & 127;
+    if (!bound[at]) {
+      bound[at] = true;
+      call.dims[at] = size;
+      owner_[at] = input;
+      return true;
+    }
+    if (call.dims[at] == size) return true;
+    const std::string what = letter == '*' ? "leading size" : std::string("size ") + letter;
+    return fail(Failure::range, name(input) + " has " + what + " " + std::to_string(size) + ", expected " +
+                                    std::to_string(call.dims[at]) + " as in " + name(owner_[at]));
+  }
+  int owner_[128] = {};
+
+  static std::string shapeText(const size_t* sizes, int rank) {
+    std::string s = "[";
+    for (int k = 0; k < rank; ++k) s += (k ? ", " : "") + std::to_string(sizes[k]);
+    return s + "]";
+  }
+
+  bool option(int i, const double* slots, Call& call) {
+    const Option& o = r.options[i];
+    call.given[i] = slots[0] == 1;
+    const double v = call.given[i] ? slots[1] : o.fallback;
+    call.options[i] = v;
+    if (!call.given[i]) return true;
+    const std::string who = std::string("options.") + o.name;
+    if (o.kind == OptionKind::choice) {
+      const auto& list = plan.choices[static_cast<size_t>(i)];
+      if (v >= 0 && v < static_cast<double>(list.size()) && v == std::floor(v)) return true;
+      return fail(Failure::range, who + " must be one of " + o.choices);
+    }
+    const bool whole = o.kind != OptionKind::integer || v == std::floor(v);
+    const bool inside = std::isfinite(v) && whole && (o.lowOpen ? v > o.low : v >= o.low) && (o.highOpen ? v < o.high : v <= o.high);
+    if (inside) return true;
+    return fail(Failure::range, who + " is " + text(v) + ", expected " + rangeText(o));
+  }
+
+  static std::string rangeText(const Option& o) {
+    std::string s = o.kind == OptionKind::integer ? "an integer" : o.kind == OptionKind::boolean ? "true or false" : "a finite number";
+    if (o.kind == OptionKind::boolean) return s;
+    const bool low = std::isfinite(o.low), high = std::isfinite(o.high);
+    if (low && high) return s + " in " + (o.lowOpen ? "(" : "[") + text(o.low) + ", " + text(o.high) + (o.highOpen ? ")" : "]");
+    if (low) return s + (o.lowOpen ? " > " : " >= ") + text(o.low);
+    if (high) return s + (o.highOpen ? " < " : " <= ") + text(o.high);
+    return s;
+  }
+
+  int optionNamed(const char* wanted) const {
+    for (int i = 0; i < plan.options; ++i)
+      if (std::strcmp(r.options[i].name, wanted) == 0) return i;
+    return -1;
+  }
+
+  bool wanted(const Output& o, const Call& call) const {
+    if (!o.when) return true;
+    const int at = optionNamed(o.when);
+    if (at >= 0) return std::isnan(call.options[at]) ? false : call.options[at] != 0;
+    for (int i = 0; i < plan.inputs; ++i)
+      if (std::strcmp(r.inputs[i].name, o.when) == 0) return call.inputs[i] != nullptr;
+    return false;
+  }
+
+  bool output(int i, const ArrayFacts& a, Call& call, bool* bound) {
+    const Output& o = r.outputs[i];
+    if (!wanted(o, call)) return true;
+    if (o.kind == OutputKind::scalar) return true;
+    if (o.kind == OutputKind::reduced && call.options[optionNamed("reduction")] != kNone) return true;
+    const std::string who = std::string("options.out.") + o.name;
+    if (a.type == ArrayType::none) return fail(Failure::type, who + " is missing");
+    size_t elements = 1;
+    for (const Dim& d : plan.outputDims[static_cast<size_t>(i)]) {
+      const int at = static_cast<unsigned char>(d.letter) & 127;
+      size_t size = d.plus;
+      if (d.letter && bound[at]) {
+        size += call.dims[at];
+      } else if (d.letter) {
+        // A size that no input has comes from the option of that letter's name (k of topK).
+        const char letter[2] = {d.letter, 0};
+        const int option = optionNamed(letter);
+        if (option >= 0) size += static_cast<size_t>(call.options[option]);
+      }
+      elements *= size;
+    }
+    if (a.length != elements)
+      return fail(Failure::range, who + " has " + std::to_string(a.length) + " values, expected " + std::to_string(elements));
+    call.outputs[i] = a.data;
+    return true;
+  }
+};
+
+bool overlaps(const ArrayFacts& a, const ArrayFacts& b) {
+  const auto bytes = [](const ArrayFacts& f) { return f.length * (f.type == ArrayType::float64 ? 8 : 4); };
+  const char* p = static_cast<const char*>(a.data);
+  const char* q = static_cast<const char*>(b.data);
+  return a.length && b.length && p < q + bytes(b) && q < p + bytes(a);
+}
+
+bool checkOverlap(Checker& c, const ArrayFacts* arrays, const Call& call) {
+  const Plan& plan = c.plan;
+  for (int o = 0; o < plan.outputs; ++o) {
+    if (!call.outputs[o]) continue;
+    const ArrayFacts& out = arrays[plan.inputs + o];
+    const Output& record = c.r.outputs[o];
+    for (int i = 0; i < plan.arrays(); ++i) {
+      const int other = i - plan.inputs;
+      if (other == o || arrays[i].type == ArrayType::none || (other >= 0 && !call.outputs[other])) continue;
+      if (!overlaps(out, arrays[i])) continue;
+      const bool same = out.data == arrays[i].data && out.length == arrays[i].length;
+      if (other < 0 && same && record.inPlaceOf && std::strcmp(record.inPlaceOf, c.r.inputs[i].name) == 0) continue;
+      const std::string with = other < 0 ? c.name(i) : std::string("options.out.") + c.r.outputs[other].name;
+      return c.fail(Failure::range, std::string("options.out.") + record.name + " overlaps " + with +
+                                        (record.inPlaceOf ? std::string("; only the very array of ") + record.inPlaceOf + " may be written in place"
+                                                          : std::string("; it needs memory of its own")));
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* arrays, Call& call) {
+  Checker c{plan, *plan.record, {}};
+  call.record = plan.record;
+  if (!c.types(arrays, call)) return c.failure;
+  bool bound[128] = {};
+  for (int i = 0; i < plan.inputs; ++i) {
+    if (arrays[i].type == ArrayType::none) continue;
+    if (!c.shape(i, frame + i * Plan::kInputSlots, arrays[i], call, bound)) return c.failure;
+    // An empty array is present: only its length says that nothing may be read.
+    static double nothing = 0;
+    call.inputs[i] = arrays[i].data ? arrays[i].data : &nothing;
+    call.inputLength[i] = arrays[i].length;
+  }
+  for (int i = 0; i < plan.options; ++i)
+    if (!c.option(i, frame + plan.optionAt() + 2 * i, call)) return c.failure;
+  call.rows = bound[static_cast<int>('*')] ? call.dims[static_cast<int>('*')] : call.dims[static_cast<int>('n')];
+  call.columns = call.dims[static_cast<int>('c')];
+  if (bound[static_cast<int>('c')] && call.columns == 0) {
+    c.fail(Failure::range, std::string(c.name(0)) + " has no columns, expected at least 1");
+    return c.failure;
+  }
+  if (plan.record->nonEmpty)
+    for (int i = 0; i < plan.inputs; ++i)
+      if (arrays[i].type != ArrayType::none && arrays[i].length == 0) {
+        c.fail(Failure::range, c.name(i) + " is empty, expected at least one value");
+        return c.failure;
+      }
+  for (int i = 0; i < plan.outputs; ++i)
+    if (!c.output(i, arrays[plan.inputs + i], call, bound)) return c.failure;
+  if (!checkOverlap(c, arrays, call)) return c.failure;
+  if (plan.record->check && !plan.record->check(call)) c.fail(Failure::range, call.error);
+  return c.failure;
+}
+
+Failure checkIndices(const Plan& plan, const Call& call) {
+  Checker c{plan, *plan.record, {}};
+  const int at = c.optionNamed("ignoreIndex");
+  const bool hasIgnore = at >= 0;
+  const int32_t ignore = hasIgnore ? static_cast<int32_t>(call.options[at]) : 0;
+  for (int i = 0; i < plan.inputs; ++i) {
+    const Kind kind = plan.record->inputs[i].kind;
+    if (!call.inputs[i] || (kind != Kind::target && kind != Kind::sign)) continue;
+    const int32_t* values = static_cast<const int32_t*>(call.inputs[i]);
+    for (size_t k = 0; k < call.inputLength[i]; ++k) {
+      const int32_t v = values[k];
+      if (kind == Kind::sign) {
+        if (v == 1 || v == -1) continue;
+        c.fail(Failure::range, c.name(i) + "[" + std::to_string(k) + "] is " + std::to_string(v) + ", expected 1 or -1");
+        return c.failure;
+      }
+      if ((hasIgnore && v == ignore) || (v >= 0 && static_cast<size_t>(v) < call.columns)) continue;
+      c.fail(Failure::range, c.name(i) + "[" + std::to_string(k) + "] is " + std::to_string(v) + ", expected 0.." +
+                                 std::to_string(call.columns - 1) + (hasIgnore ? " or ignoreIndex (" + std::to_string(ignore) + ")" : ""));
+      return c.failure;
+    }
+  }
+  return c.failure;
+}
+
+}  // namespace logitcore

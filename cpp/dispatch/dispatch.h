@@ -1,0 +1,26 @@
+// Chooses the instruction level once, by what the processor has and what the operating system saves, and gives the table of ops.
+#pragma once
+#include "../engine/record.h"
+
+namespace logitcore {
+
+enum class Level { portable, neon, avx2, avx512 };
+
+const char* levelName(Level);
+Level machineLevel();                // the best this machine can run
+// The level in use: machineLevel() capped by LOGITCORE_ISA. Null with a message if the variable names no level.
+const Level* activeLevel(const char** error);
+
+struct Op {
+  const char* family;
+  const Record* record;
+  Kernels kernels;
+};
+struct OpTable {
+  const Op* ops;
+  int count;
+};
+// Built once for the active level.
+OpTable opTable();
+
+}  // namespace logitcore

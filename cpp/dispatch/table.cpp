@@ -1,0 +1,68 @@
+#include "../ops/families.h"
+#include "dispatch.h"
+
+namespace logitcore {
+
+#define LC_DECLARE(name) extern const Family name##_family;
+namespace portable { LOGITCORE_FAMILIES(LC_DECLARE) }
+#if defined(__x86_64__)
+namespace avx2 { LOGITCORE_FAMILIES(LC_DECLARE) }
+namespace avx512 { LOGITCORE_FAMILIES(LC_DECLARE) }
+#elif defined(__aarch64__)
+namespace neon { LOGITCORE_FAMILIES(LC_DECLARE) }
+#endif
+#undef LC_DECLARE
+
+namespace {
+
+constexpr int kMaxOps = 1024;
+
+struct Built {
+  Op ops[kMaxOps];
+  int count = 0;
+};
+
+const Family* familyAt(Level level, int index) {
+#define LC_ADDRESS(name) &LC_NAMESPACE::name##_family,
+#define LC_NAMESPACE portable
+  static const Family* const portableFamilies[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
+#undef LC_NAMESPACE
+#if defined(__x86_64__)
+#define LC_NAMESPACE avx2
+  static const Family* const avx2Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
+#undef LC_NAMESPACE
+#define LC_NAMESPACE avx512
+  static const Family* const avx512Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
+#undef LC_NAMESPACE
+  if (level == Level::avx512) return avx512Families[index];
+  if (level == Level::avx2) return avx2Families[index];
+#elif defined(__aarch64__)
+#define LC_NAMESPACE neon
+  static const Family* const neonFamilies[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
+#undef LC_NAMESPACE
+  if (level == Level::neon) return neonFamilies[index];
+#endif
+  return portableFamilies[index];
+}
+
+Built build() {
+  Built b;
+  const Level* level = activeLevel(nullptr);
+  const Level use = level ? *level : machineLevel();
+  for (int f = 0; const Family* family = familyAt(use, f); ++f) {
+    // Records are the same on all levels; those of the lowest one are read, so that no other copy is linked in.
+    const Family* base = familyAt(Level::portable, f);
+    for (int i = 0; i < family->count && b.count < kMaxOps; ++i)
+      b.ops[b.count++] = {family->name, base->records[i], family->kernels[i]};
+  }
+  return b;
+}
+
+}  // namespace
+
+OpTable opTable() {
+  static const Built* const built = new Built(build());
+  return {built->ops, built->count};
+}
+
+}  // namespace logitcore

@@ -1,0 +1,54 @@
+import { binaryPath, binding } from './binding.js';
+import type { OpRecord } from './record.js';
+
+export * from './softmax.js';
+export type * from './record.js';
+export type { CallOptions, Logits, RealArray, Reduction, Targets, Tensor } from './types.js';
+
+/** What this process runs on. */
+export interface Info {
+  readonly version: string;
+  /** The instruction level in use: avx512, avx2, neon or portable. */
+  readonly isa: string;
+  /** The best level of this machine; `LOGITCORE_ISA` caps what is used. */
+  readonly machineIsa: string;
+  readonly threads: number;
+  /** The addon file that was loaded. */
+  readonly binary: string;
+  readonly platform: string;
+  readonly arch: string;
+  readonly node: string;
+  readonly cuda: { readonly available: boolean; readonly reason: string };
+}
+
+/** Version, instruction level, threads and the loaded file: what a bug report needs. */
+export function info(): Info {
+  return {
+    version: binding.version,
+    isa: binding.isa,
+    machineIsa: binding.machineIsa,
+    threads: binding.getNumThreads(),
+    binary: binaryPath,
+    platform: process.platform,
+    arch: process.arch,
+    node: process.versions.node,
+    cuda: { available: false, reason: 'this version has no CUDA addon' },
+  };
+}
+
+/** The records of all native ops. */
+export function ops(): readonly OpRecord[] {
+  return binding.records;
+}
+
+/**
+ * Sets how many threads an op may use, 1 to 1024. Results do not depend on it. Default: the processors of this process, or
+ * `LOGITCORE_NUM_THREADS`.
+ */
+export function setNumThreads(n: number): void {
+  binding.setNumThreads(n);
+}
+
+export function getNumThreads(): number {
+  return binding.getNumThreads();
+}

@@ -1,0 +1,63 @@
+/** What the values of an array input mean; sample generators and documentation use it. */
+export type Domain = 'any' | 'probability' | 'logProbability' | 'positive' | 'gradient';
+
+export interface InputRecord {
+  readonly name: string;
+  /** Comma-separated sizes: a letter is a size that all arrays of a call agree on, `*` any leading dimensions. */
+  readonly dims: string;
+  /** `target`: class indices or ignoreIndex; `sign`: +1 or -1; `mark`: rows equal to ignoreIndex are dropped (all Int32Array). */
+  readonly kind: 'real' | 'target' | 'sign' | 'mark' | 'index';
+  readonly domain: Domain;
+  readonly optional: boolean;
+  readonly fromOptions: boolean;
+}
+
+export interface OptionRecord {
+  readonly name: string;
+  readonly kind: 'number' | 'integer' | 'boolean' | 'choice';
+  readonly default?: number | boolean | string;
+  readonly choices?: readonly string[];
+  readonly minimum?: number;
+  readonly above?: number;
+  readonly maximum?: number;
+  readonly below?: number;
+}
+
+export interface OutputRecord {
+  readonly name: string;
+  /** `reduced`: an array with reduction 'none', else a number. */
+  readonly kind: 'array' | 'scalar' | 'reduced';
+  readonly dims: string;
+  readonly type: 'real' | 'int32';
+  /** The option (or optional input) that asks for it. */
+  readonly when?: string;
+  /** The input it is the gradient of. */
+  readonly gradOf?: string;
+  /** The input whose very array may be given as `out`. */
+  readonly inPlaceOf?: string;
+}
+
+/** The record of an op: what it takes, what it gives, what is allowed. */
+export interface OpRecord {
+  readonly name: string;
+  readonly family: string;
+  readonly sheet: string;
+  readonly inputs: readonly InputRecord[];
+  readonly options: readonly OptionRecord[];
+  readonly outputs: readonly OutputRecord[];
+  readonly nonEmpty: boolean;
+  /** This op is the vector-Jacobian product of that op. */
+  readonly backwardOf?: string;
+}
+
+/** What the native addon exports. */
+export interface NativeBinding {
+  readonly records: readonly OpRecord[];
+  readonly version: string;
+  readonly isa: string;
+  readonly machineIsa: string;
+  call(id: number, frame: Float64Array, ...arrays: unknown[]): void;
+  callInBackground(id: number, frame: Float64Array, ...arrays: unknown[]): Promise<void>;
+  setNumThreads(n: number): void;
+  getNumThreads(): number;
+}

@@ -66,6 +66,8 @@
       'type': 'static_library',
       'sources': ['<@(op_sources)'],
       'defines': ['LOGITCORE_LEVEL=portable'],
+      # The reference level: more optimisation costs minutes of compilation.
+      'cflags_cc': ['-O1'],
     },
     {
       'target_name': 'logitcore',

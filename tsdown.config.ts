@@ -1,23 +1,22 @@
-import { defineConfig, type UserConfig } from 'tsdown';
+import { defineConfig } from 'tsdown';
 
-const shared: UserConfig = {
-  outDir: 'dist',
-  platform: 'node',
-  target: 'node20',
-  tsconfig: 'tsconfig.lib.json',
-  dts: true,
-  sourcemap: false,
-  // The build script empties dist once: each of the two builds would delete the other's files.
-  clean: false,
-};
-
-const entries = {
+const entry = {
   index: 'lib/index.ts',
   promises: 'lib/promises.ts',
   tfjs: 'lib/tfjs.ts',
 };
 
-export default defineConfig([
-  { ...shared, format: 'esm', entry: { ...entries, 'bin/logitcore': 'lib/bin/logitcore.ts' } },
-  { ...shared, format: 'cjs', entry: entries },
-]);
+export default defineConfig({
+  entry,
+  platform: 'node',
+  target: 'node20',
+  tsconfig: 'tsconfig.lib.json',
+  dts: true,
+  report: false,
+  logLevel: 'warn',
+  checks: { pluginTimings: false },
+  format: {
+    esm: { entry: { ...entry, 'bin/logitcore': 'lib/bin/logitcore.ts' } },
+    cjs: {},
+  },
+});

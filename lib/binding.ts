@@ -4,12 +4,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NativeBinding } from './record.js';
 
-const here = typeof __dirname === 'string' ? __dirname : dirname(fileURLToPath(import.meta.url));
-const requireHere = createRequire(join(here, 'package.json'));
+// Not __dirname: under `node -e` there is a global of that name, which is '.'.
+const here = dirname(fileURLToPath(import.meta.url));
+const requireHere = createRequire(import.meta.url);
 
 function packageRoot(): string {
   let directory = here;
-  while (!existsSync(join(directory, 'binding.gyp')) && !existsSync(join(directory, 'prebuilds'))) {
+  while (!existsSync(join(directory, 'binding.gyp'))) {
     const parent = dirname(directory);
     if (parent === directory) throw new Error(`logitcore: no package found around ${here}`);
     directory = parent;
@@ -19,19 +20,22 @@ function packageRoot(): string {
 
 // musl has no glibc version in the report; the presence of an Alpine file says nothing about the libc of this process.
 function libc(): string {
-  if (process.platform !== 'linux') return 'system';
+  if (process.platform !== 'linux') return 'system libc';
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   const version = report.header?.glibcVersionRuntime;
   return version ? `glibc ${version}` : 'musl';
 }
 
-function candidates(root: string): string[] {
+function* candidates(root: string): Generator<string> {
+  // A build of this machine goes before a file that was built elsewhere. The report that names the libc takes a
+  // while to write, so it is not asked for before it is needed.
+  yield join(root, 'build', 'Release', 'logitcore.node');
   const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
-  const tag = libc().startsWith('musl') ? 'musl' : 'glibc';
-  const prebuilt = existsSync(folder)
-    ? readdirSync(folder).filter((file) => file.endsWith('.node') && (process.platform !== 'linux' || file.includes(tag)))
+  const files = existsSync(folder)
+    ? readdirSync(folder).filter((file) => file.endsWith('.node'))
     : [];
-  return [join(root, 'build', 'Release', 'logitcore.node'), ...prebuilt.map((file) => join(folder, file))];
+  const otherLibc = process.platform === 'linux' && (libc() === 'musl' ? 'glibc' : 'musl');
+  for (const file of files) if (!otherLibc || !file.includes(otherLibc)) yield join(folder, file);
 }
 
 function load(): { binding: NativeBinding; path: string } {

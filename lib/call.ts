@@ -1,26 +1,12 @@
 import { binding } from './binding.js';
-import type { OpRecord } from './record.js';
+import { inputSlots, maxRank, planNamed, type OutputPlan, type Plan, type Size } from './plan.js';
 import type { RealArray } from './types.js';
 
-// Numbers travel in one Float64Array a call, the frame, laid out as in cpp/addon/plan.h: (rank, 8 sizes) an input, (given, value)
-// an option, one scalar an output. Values are checked in C++; here only the kinds that a Float64Array cannot carry.
-const maxRank = 8;
-const inputSlots = 1 + maxRank;
+// A call reads all arguments first, which may run code of the caller (getters, proxies), then packs and calls, which cannot.
+// Values are checked in C++; here only the kinds that a Float64Array cannot carry.
 
 type Numbers = Int32Array | RealArray;
-
-interface Plan {
-  readonly id: number;
-  readonly record: OpRecord;
-  readonly frame: Float64Array;
-  readonly optionAt: number;
-  readonly scalarAt: number;
-  readonly inputDims: readonly (readonly string[])[];
-  readonly outputDims: readonly (readonly string[])[];
-  readonly reductionAt: number;
-  /** Position of each input among the positional arguments, or -1 for one that is an option. */
-  readonly position: readonly number[];
-}
+type Finish = (result: Record<string, unknown>) => unknown;
 
 interface Operand {
   readonly data: Numbers;
@@ -28,23 +14,13 @@ interface Operand {
   readonly shape: readonly number[];
 }
 
-const plans = new Map<string, Plan>();
-binding.records.forEach((record, id) => {
-  const optionAt = record.inputs.length * inputSlots;
-  const scalarAt = optionAt + 2 * record.options.length;
-  let positional = 0;
-  plans.set(record.name, {
-    id,
-    record,
-    frame: new Float64Array(scalarAt + record.outputs.length),
-    optionAt,
-    scalarAt,
-    inputDims: record.inputs.map((input) => input.dims.split(',')),
-    outputDims: record.outputs.map((output) => (output.dims === '' ? [] : output.dims.split(','))),
-    reductionAt: record.options.findIndex((option) => option.name === 'reduction'),
-    position: record.inputs.map((input) => (input.fromOptions ? -1 : positional++)),
-  });
-});
+interface Request {
+  readonly operands: (Operand | undefined)[];
+  readonly values: (number | undefined)[];
+  /** Inputs, then outputs, in the order of the record. */
+  readonly arrays: (Numbers | undefined)[];
+  readonly signal: AbortSignal | undefined;
+}
 
 let inBackground = false;
 
@@ -59,30 +35,28 @@ export function background<R>(start: () => R): Promise<R> {
 }
 
 /**
- * Calls an op: reads all arguments (which may run code of the caller), then packs and calls, which cannot.
+ * Calls an op.
  * @param tensors positional arguments in the order of the record
  * @param finish turns the plain outputs into the op's result
  */
-export function call(name: string, tensors: readonly unknown[], options: unknown, finish?: (result: Record<string, unknown>) => unknown): never {
+export function call(name: string, tensors: readonly unknown[], options: unknown, finish?: Finish): never {
   const promised = inBackground;
   inBackground = false;
-  const plan = plans.get(name);
-  if (!plan) throw new Error(`logitcore: the addon has no op ${name}; rebuild it`);
-  if (!promised) return run(plan, tensors, options, finish) as never;
-  try {
-    return runInBackground(plan, tensors, options, finish) as never;
-  } catch (error) {
-    return Promise.reject(error as Error) as never;
-  }
+  const plan = planNamed(name);
+  if (promised) return runInBackground(plan, tensors, options, finish) as never;
+  const request = read(plan, tensors, options);
+  const { frame } = plan;
+  pack(request, frame);
+  invoke(plan.id, frame, request.arrays);
+  const result = unpack(plan, request, frame);
+  return (finish ? finish(result) : result) as never;
 }
 
-function run(plan: Plan, tensors: readonly unknown[], options: unknown, finish?: (result: Record<string, unknown>) => unknown): unknown {
-  const request = read(plan, tensors, options);
-  const frame = plan.frame;
-  pack(plan, request, frame);
-  binding.call(plan.id, frame, ...request.arrays);
-  const result = unpack(plan, request, frame);
-  return finish ? finish(result) : result;
+// Spelled out for the common lengths: spreading costs as much as a small op.
+function invoke(id: number, frame: Float64Array, a: (Numbers | undefined)[]): void {
+  if (a.length <= 4) binding.call(id, frame, a[0], a[1], a[2], a[3]);
+  else if (a.length <= 7) binding.call(id, frame, a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+  else binding.call(id, frame, ...a);
 }
 
 // Background jobs wait here rather than in the thread pool of Node, which file system and name look-ups share.
@@ -90,25 +64,27 @@ const maxRunning = 2;
 let running = 0;
 const waiting: (() => void)[] = [];
 
-async function runInBackground(plan: Plan, tensors: readonly unknown[], options: unknown, finish?: (result: Record<string, unknown>) => unknown): Promise<unknown> {
+async function runInBackground(plan: Plan, tensors: readonly unknown[], options: unknown, finish?: Finish): Promise<unknown> {
   const request = read(plan, tensors, options);
   for (const array of request.arrays)
     if (array !== undefined && (array.buffer as { resizable?: boolean }).resizable)
-      throw new TypeError(`${plan.record.name}: an array on a resizable ArrayBuffer cannot be used on a background thread`);
+      throw new TypeError(`${plan.name}: an array on a resizable ArrayBuffer cannot be used on a background thread`);
   const frame = new Float64Array(plan.frame.length);
-  pack(plan, request, frame);
+  pack(request, frame);
   if (running >= maxRunning) await turn(request.signal);
-  running += 1;
+  else running += 1;
   try {
     await binding.callInBackground(plan.id, frame, ...request.arrays);
   } finally {
-    running -= 1;
-    waiting.shift()?.();
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
   }
   const result = unpack(plan, request, frame);
   return finish ? finish(result) : result;
 }
 
+// Resolves when a running job hands over its place.
 function turn(signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const start = () => {
@@ -124,67 +100,60 @@ function turn(signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
-interface Request {
-  readonly operands: (Operand | undefined)[];
-  readonly values: (number | undefined)[];
-  readonly arrays: (Numbers | undefined)[];
-  readonly signal: AbortSignal | undefined;
-}
-
 function read(plan: Plan, tensors: readonly unknown[], options: unknown): Request {
-  const { record } = plan;
   if (options !== undefined && (typeof options !== 'object' || options === null))
-    throw new TypeError(`${record.name}: options must be an object, got ${kindOf(options)}`);
+    throw new TypeError(`${plan.name}: options must be an object, got ${kindOf(options)}`);
   const given = options as Record<string, unknown> | undefined;
   const signal = given?.['signal'] as AbortSignal | undefined;
-  if (signal !== undefined) signal.throwIfAborted();
-  const inputs = record.inputs;
+  signal?.throwIfAborted();
   const operands: (Operand | undefined)[] = [];
-  for (let i = 0; i < inputs.length; i += 1) {
-    const input = inputs[i]!;
-    const at = plan.position[i]!;
-    const value = at >= 0 ? tensors[at] : given?.[input.name];
+  const arrays: (Numbers | undefined)[] = [];
+  for (const input of plan.inputs) {
+    const value = input.position >= 0 ? tensors[input.position] : given?.[input.name];
     // An option that may be a number or an array (alpha) is the number here.
-    if (value === undefined || (at < 0 && typeof value === 'number' && hasOption(record, input.name))) {
-      if (!input.optional) throw new TypeError(`${record.name}: ${input.name} is missing`);
+    if (value === undefined || (input.numberOption >= 0 && typeof value === 'number')) {
+      if (!input.optional) throw new TypeError(`${plan.name}: ${input.label} is missing`);
       operands.push(undefined);
+      arrays.push(undefined);
     } else {
-      operands.push(readOperand(record.name, at >= 0 ? input.name : `options.${input.name}`, value));
+      const operand = readOperand(plan.name, input.label, value);
+      operands.push(operand);
+      arrays.push(operand.data);
     }
   }
   const values: (number | undefined)[] = [];
-  for (let i = 0; i < record.options.length; i += 1) values.push(given && readOption(record, i, given));
-  const arrays: (Numbers | undefined)[] = operands.map((operand) => operand?.data);
-  const out = given?.['out'];
-  if (out !== undefined && (typeof out !== 'object' || out === null))
-    throw new TypeError(`${record.name}: options.out must be an object of output arrays, got ${kindOf(out)}`);
-  const buffers = record.outputs.map((output) => (out as Record<string, unknown> | undefined)?.[output.name]);
-  addOutputs(plan, operands, values, buffers, arrays);
+  for (let i = 0; i < plan.options.length; i += 1) {
+    const value = given?.[plan.options[i]!.name];
+    values.push(value === undefined ? undefined : readOption(plan, i, value));
+  }
+  addOutputs(plan, operands, values, readBuffers(plan, given?.['out']), arrays);
   return { operands, values, arrays, signal };
 }
 
-function hasOption(record: OpRecord, name: string): boolean {
-  return record.options.some((option) => option.name === name);
+function readBuffers(plan: Plan, out: unknown): unknown[] | undefined {
+  if (out === undefined) return undefined;
+  if (typeof out !== 'object' || out === null) throw new TypeError(`${plan.name}: options.out must be an object of output arrays, got ${kindOf(out)}`);
+  const buffers: unknown[] = [];
+  for (const output of plan.outputs) buffers.push((out as Record<string, unknown>)[output.name]);
+  return buffers;
 }
 
-function readOption(record: OpRecord, index: number, given: Record<string, unknown>): number | undefined {
-  const option = record.options[index]!;
-  const value = given[option.name];
-  if (value === undefined) return undefined;
+function readOption(plan: Plan, index: number, value: unknown): number | undefined {
+  const option = plan.options[index]!;
   if (option.kind === 'choice') {
     const at = option.choices!.indexOf(value as string);
     if (at >= 0) return at;
     const expected = `one of ${option.choices!.map((choice) => `'${choice}'`).join(', ')}`;
-    if (typeof value !== 'string') throw new TypeError(`${record.name}: options.${option.name} must be ${expected}, got ${kindOf(value)}`);
-    throw new RangeError(`${record.name}: options.${option.name} is '${value}', expected ${expected}`);
+    if (typeof value !== 'string') throw new TypeError(`${plan.name}: options.${option.name} must be ${expected}, got ${kindOf(value)}`);
+    throw new RangeError(`${plan.name}: options.${option.name} is '${value}', expected ${expected}`);
   }
   if (option.kind === 'boolean') {
     if (typeof value === 'boolean') return value ? 1 : 0;
-    throw new TypeError(`${record.name}: options.${option.name} must be true or false, got ${kindOf(value)}`);
+    throw new TypeError(`${plan.name}: options.${option.name} must be true or false, got ${kindOf(value)}`);
   }
   if (typeof value === 'number') return value;
-  if (ArrayBuffer.isView(value) && record.inputs.some((input) => input.fromOptions && input.name === option.name)) return undefined;
-  throw new TypeError(`${record.name}: options.${option.name} must be a number, got ${kindOf(value)}`);
+  if (typeof value === 'object' && plan.inputs.some((input) => input.numberOption === index)) return undefined;
+  throw new TypeError(`${plan.name}: options.${option.name} must be a number, got ${kindOf(value)}`);
 }
 
 function readOperand(op: string, name: string, value: unknown): Operand {
@@ -209,89 +178,80 @@ function readOperand(op: string, name: string, value: unknown): Operand {
   throw new TypeError(`${op}: ${name} must be a typed array, { data, shape } or { data, dims }, got ${kindOf(value)}`);
 }
 
-// Output arrays that the caller did not give. Sizes that make no sense are left for the checks in C++ to report.
-function addOutputs(plan: Plan, operands: readonly (Operand | undefined)[], values: (number | undefined)[], buffers: readonly unknown[], arrays: (Numbers | undefined)[]): void {
-  const { record } = plan;
-  const sizes: Record<string, number> = {};
-  let isDouble: boolean | undefined;
-  let sound = true;
-  for (let i = 0; i < operands.length; i += 1) {
-    const operand = operands[i];
-    if (!operand) continue;
-    if (record.inputs[i]!.kind === 'real') isDouble ??= operand.data instanceof Float64Array;
-    sound &&= bindSizes(sizes, plan.inputDims[i]!, operand);
-  }
-  for (let i = 0; i < record.outputs.length; i += 1) {
-    const output = record.outputs[i]!;
-    const buffer = buffers[i];
-    let wanted = isWanted(plan, values, operands, output.when);
+// Adds the arrays of the outputs: the caller's, or new ones. Sizes that make no sense are left for the checks in C++ to report.
+function addOutputs(plan: Plan, operands: readonly (Operand | undefined)[], values: (number | undefined)[], buffers: unknown[] | undefined, arrays: (Numbers | undefined)[]): void {
+  let sizes: Record<string, number> | undefined;
+  let isDouble = false;
+  const perRow = plan.reduction >= 0 && (values[plan.reduction] ?? plan.defaults[plan.reduction]) === plan.none;
+  for (let i = 0; i < plan.outputs.length; i += 1) {
+    const output = plan.outputs[i]!;
+    const buffer = buffers?.[i];
+    let wanted = isWanted(plan, output, values, operands);
     // Giving the buffer is asking for it, unless the option says no.
-    if (!wanted && buffer !== undefined && output.when !== undefined) wanted = ask(record, values, output.when);
-    const reduction = plan.reductionAt < 0 ? undefined : record.options[plan.reductionAt]!.choices![values[plan.reductionAt] ?? -1] ?? record.options[plan.reductionAt]!.default;
-    if (!wanted || output.kind === 'scalar' || (output.kind === 'reduced' && reduction !== 'none')) {
+    if (!wanted && buffer !== undefined) wanted = ask(plan, output, values);
+    if (!wanted || output.kind === 'scalar' || (output.kind === 'reduced' && !perRow)) {
       arrays.push(undefined);
     } else if (buffer !== undefined) {
-      if (!ArrayBuffer.isView(buffer)) throw new TypeError(`${record.name}: options.out.${output.name} must be a typed array, got ${kindOf(buffer)}`);
+      if (!ArrayBuffer.isView(buffer)) throw new TypeError(`${plan.name}: options.out.${output.name} must be a typed array, got ${kindOf(buffer)}`);
       arrays.push(buffer as Numbers);
     } else {
+      if (!sizes) {
+        sizes = bindSizes(plan, operands);
+        isDouble = operands.find((operand, k) => operand && plan.inputs[k]!.real)?.data instanceof Float64Array;
+      }
       let length = 1;
-      for (const dim of plan.outputDims[i]!) length *= sizeOf(record, sizes, values, dim);
-      if (!sound || !(length >= 0 && length <= 2 ** 40)) length = 0;
-      arrays.push(output.type === 'int32' ? new Int32Array(length) : isDouble ? new Float64Array(length) : new Float32Array(length));
+      for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size);
+      if (!(length >= 0 && length <= 2 ** 40)) length = 0;
+      arrays.push(output.int32 ? new Int32Array(length) : isDouble ? new Float64Array(length) : new Float32Array(length));
     }
   }
 }
 
-function bindSizes(sizes: Record<string, number>, dims: readonly string[], operand: Operand): boolean {
-  const leading = dims[0] === '*' ? 1 : 0;
-  const fixed = dims.length - leading;
-  const lead = operand.rank - fixed;
-  if (operand.rank > maxRank || lead < 0) return false;
-  let elements = 1;
-  for (const size of operand.shape) elements *= size;
-  if (elements !== operand.data.length) return false;
-  if (leading) {
-    let product = 1;
-    for (let k = 0; k < lead; k += 1) product *= operand.shape[k]!;
-    sizes['*'] ??= product;
+// The sizes that letters stand for. An input whose shape does not fit binds none, so that no absurd array is allocated.
+function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Record<string, number> {
+  const sizes: Record<string, number> = {};
+  for (let i = 0; i < operands.length; i += 1) {
+    const operand = operands[i];
+    if (!operand) continue;
+    const input = plan.inputs[i]!;
+    const lead = operand.rank - input.sizes.length;
+    let elements = 1;
+    for (const size of operand.shape) elements *= size;
+    if (operand.rank > maxRank || lead < 0 || elements !== operand.data.length) continue;
+    if (input.leading) {
+      let product = 1;
+      for (let k = 0; k < lead; k += 1) product *= operand.shape[k]!;
+      sizes['*'] ??= product;
+    }
+    for (let k = 0; k < input.sizes.length; k += 1) {
+      const size = input.sizes[k]!;
+      if (size.letter) sizes[size.letter] ??= operand.shape[lead + k]! - size.plus;
+    }
   }
-  for (let k = 0; k < fixed; k += 1) {
-    const dim = dims[k + leading]!;
-    const plus = dim.indexOf('+');
-    if (plus < 0) sizes[dim] ??= operand.shape[lead + k]!;
-    else sizes[dim.slice(0, plus)] ??= operand.shape[lead + k]! - Number(dim.slice(plus + 1));
-  }
-  return true;
+  return sizes;
 }
 
-function sizeOf(record: OpRecord, sizes: Record<string, number>, values: readonly (number | undefined)[], dim: string): number {
-  const known = sizes[dim];
-  if (known !== undefined) return known;
-  const plus = dim.indexOf('+');
-  if (plus > 0) return sizeOf(record, sizes, values, dim.slice(0, plus)) + Number(dim.slice(plus + 1));
-  const constant = Number(dim);
-  if (!Number.isNaN(constant)) return constant;
-  const at = record.options.findIndex((option) => option.name === dim);
-  return at < 0 ? 0 : (values[at] ?? (record.options[at]!.default as number));
+function sizeOf(plan: Plan, sizes: Record<string, number>, values: readonly (number | undefined)[], size: Size): number {
+  if (!size.letter) return size.plus;
+  const bound = sizes[size.letter] ?? (size.option < 0 ? 0 : (values[size.option] ?? plan.defaults[size.option] ?? 0));
+  return bound + size.plus;
 }
 
-function isWanted(plan: Plan, values: readonly (number | undefined)[], operands: readonly (Operand | undefined)[], when: string | undefined): boolean {
-  if (when === undefined) return true;
-  const { options, inputs } = plan.record;
-  const at = options.findIndex((option) => option.name === when);
-  if (at < 0) return operands[inputs.findIndex((input) => input.name === when)] !== undefined;
-  const value = values[at] ?? options[at]!.default;
-  return value !== undefined && value !== false && value !== 0;
+function isWanted(plan: Plan, output: OutputPlan, values: readonly (number | undefined)[], operands: readonly (Operand | undefined)[]): boolean {
+  if (output.whenInput >= 0) return operands[output.whenInput] !== undefined;
+  if (output.whenOption < 0) return true;
+  const value = values[output.whenOption] ?? plan.defaults[output.whenOption];
+  return value !== undefined && value !== 0;
 }
 
-function ask(record: OpRecord, values: (number | undefined)[], when: string): boolean {
-  const at = record.options.findIndex((option) => option.name === when);
-  if (at < 0 || record.options[at]!.kind !== 'boolean' || values[at] !== undefined) return false;
+function ask(plan: Plan, output: OutputPlan, values: (number | undefined)[]): boolean {
+  const at = output.whenOption;
+  if (at < 0 || plan.options[at]!.kind !== 'boolean' || values[at] !== undefined) return false;
   values[at] = 1;
   return true;
 }
 
-function pack(plan: Plan, request: Request, frame: Float64Array): void {
+function pack(request: Request, frame: Float64Array): void {
   let at = 0;
   for (const operand of request.operands) {
     if (operand) {
@@ -300,8 +260,7 @@ function pack(plan: Plan, request: Request, frame: Float64Array): void {
     }
     at += inputSlots;
   }
-  for (let i = 0; i < plan.record.options.length; i += 1) {
-    const value = request.values[i];
+  for (const value of request.values) {
     frame[at] = value === undefined ? 0 : 1;
     frame[at + 1] = value ?? 0;
     at += 2;
@@ -310,12 +269,12 @@ function pack(plan: Plan, request: Request, frame: Float64Array): void {
 
 function unpack(plan: Plan, request: Request, frame: Float64Array): Record<string, unknown> {
   const result: Record<string, unknown> = {};
-  const { inputs, outputs } = plan.record;
-  for (let i = 0; i < outputs.length; i += 1) {
-    const output = outputs[i]!;
-    const array = request.arrays[inputs.length + i];
+  const first = plan.inputs.length;
+  for (let i = 0; i < plan.outputs.length; i += 1) {
+    const output = plan.outputs[i]!;
+    const array = request.arrays[first + i];
     if (array !== undefined) result[output.name] = array;
-    else if (output.kind !== 'array' && isWanted(plan, request.values, request.operands, output.when)) result[output.name] = frame[plan.scalarAt + i];
+    else if (output.kind !== 'array' && isWanted(plan, output, request.values, request.operands)) result[output.name] = frame[plan.scalarAt + i];
   }
   return result;
 }

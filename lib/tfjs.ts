@@ -20,6 +20,7 @@ export interface TfjsTensor {
   readonly shape: number[];
   readonly dtype: string;
   readonly size: number;
+  readonly dataId: object;
   dataSync(): ArrayLike<number>;
 }
 
@@ -41,17 +42,19 @@ type AnyOp = (...args: any[]) => unknown;
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 type Native = typeof native;
-type Result<K extends keyof Native> = Native[K] extends AnyOp ? ReturnType<Native[K]> : never;
+type ParametersOf<K extends keyof Native> = Native[K] extends AnyOp ? Parameters<Native[K]> : [];
+/** The keys of each member of a union, not only those that all share. */
+type KeysOfEach<U> = U extends object ? keyof U : never;
 
-/** Ops with a gradient output, and ops that have a `...Backward` twin. */
+/** Ops with an option that asks for a gradient, and ops that have a `...Backward` twin. */
 type DifferentiableName = {
   [K in keyof Native]: K extends `${string}Backward`
     ? never
     : `${K}Backward` extends keyof Native
       ? K
-      : Extract<keyof Result<K>, `grad${string}`> extends never
-        ? never
-        : K;
+      : 'grad' extends KeysOfEach<ParametersOf<K>[number]>
+        ? K
+        : never;
 }[keyof Native];
 
 /** Gradients come from the tape, so neither the options that ask for them nor `out` are taken. */
@@ -83,6 +86,12 @@ interface Operands<T> {
   readonly tensors: readonly T[];
 }
 
+/** What the wasm backend of tfjs has. */
+interface HeapBackend<T> {
+  readonly dataIdMap?: { has(dataId: object): boolean };
+  typedArrayFromHeap?(tensor: T): ArrayLike<number>;
+}
+
 /** Below this a copy out of the backend costs less than making a view. */
 const smallestView = 1 << 14;
 
@@ -95,7 +104,7 @@ class GradientBuffers {
 
   take(size: number): Float32Array {
     const at = this.spare.findIndex((buffer) => buffer.length === size);
-    return at < 0 ? new Float32Array(size) : this.spare.splice(at, 1)[0]!;
+    return at < 0 ? new Float32Array(size) : this.spare.splice(at, 1)[0];
   }
 
   give(buffer: Float32Array): void {
@@ -158,10 +167,10 @@ class Adapter<T extends TfjsTensor> {
     const tensors: T[] = [];
     values.forEach((value, i) => {
       if (!this.isTensor(value)) return;
-      const expected = inputs[i]!.kind === 'real' ? 'float32' : 'int32';
+      const expected = inputs[i].kind === 'real' ? 'float32' : 'int32';
       if (value.dtype !== expected)
         throw new TypeError(
-          `${record.name}: ${inputs[i]!.name} is a tensor of ${value.dtype}, expected ${expected} (tf.cast)`,
+          `${record.name}: ${inputs[i].name} is a tensor of ${value.dtype}, expected ${expected} (tf.cast)`,
         );
       tensorAt.push(i);
       tensors.push(value);
@@ -183,18 +192,19 @@ class Adapter<T extends TfjsTensor> {
   }
 
   private readAll(record: OpRecord, tensors: readonly T[]): { data: unknown; shape: Shape }[] {
-    let data = tensors.map((tensor) => this.read(record, tensor));
-    // Reading one tensor may have moved it into a WebAssembly heap that had to grow, which detaches earlier views.
-    if (data.some((array, i) => array.length !== tensors[i]!.size))
-      data = tensors.map((tensor) => this.read(record, tensor));
-    return data.map((array, i) => ({ data: array, shape: tensors[i]!.shape }));
+    return tensors.map((tensor) => ({ data: this.read(record, tensor), shape: tensor.shape }));
   }
 
   private read(record: OpRecord, tensor: T): ArrayLike<number> {
     // The wasm backend can show a tensor in its heap instead of copying it. The view is good only until the heap
-    // grows, that is, for one native call.
-    const backend = this.tf.backend() as { typedArrayFromHeap?(tensor: T): ArrayLike<number> };
-    if (tensor.size >= smallestView && backend.typedArrayFromHeap)
+    // grows, that is, for one native call. A tensor of another backend would first be moved into the heap, which may
+    // make it grow and spoil other views, so such tensors are read where they are.
+    const backend = this.tf.backend() as HeapBackend<T>;
+    if (
+      tensor.size >= smallestView &&
+      backend.typedArrayFromHeap &&
+      backend.dataIdMap?.has(tensor.dataId)
+    )
       return backend.typedArrayFromHeap(tensor);
     let data: ArrayLike<number> | undefined;
     let cause: unknown;
@@ -262,7 +272,7 @@ class Adapter<T extends TfjsTensor> {
       for (const output of nodes) {
         const at = operands.tensorAt.indexOf(inputIndex(output));
         const ask = (tensors: readonly T[]) => {
-          const buffer = this.takeBuffer(tensors[at]!.size);
+          const buffer = this.takeBuffer(tensors[at].size);
           return run(tensors, { [output.when ?? 'grad']: true, out: { [output.name]: buffer } });
         };
         // Under a tape the gradient will most likely be wanted, and value and gradient together cost about 1.5 times
@@ -281,10 +291,10 @@ class Adapter<T extends TfjsTensor> {
             gradFunc: (dy: T, saved: T[]) => {
               const computed = gradient ?? (ask(saved)[output.name] as Float32Array);
               gradient = undefined; // the buffer is given away below
-              return this.scaled(record, computed, saved[at]!, dy);
+              return this.scaled(record, computed, saved[at], dy);
             },
           };
-        })(operands.tensors[at]!) as T;
+        })(operands.tensors[at]) as T;
         sum = sum ? (this.tf.add(sum, node) as T) : node;
       }
       return sum!;
@@ -292,7 +302,12 @@ class Adapter<T extends TfjsTensor> {
   }
 
   /** An op whose gradient is another op, its vector-Jacobian product. */
-  adaptForward(record: OpRecord, op: AnyOp, twin: OpRecord, backward: AnyOp): (...args: unknown[]) => T {
+  adaptForward(
+    record: OpRecord,
+    op: AnyOp,
+    twin: OpRecord,
+    backward: AnyOp,
+  ): (...args: unknown[]) => T {
     const sourceOf = (output: OutputRecord) =>
       record.inputs.findIndex(
         (input) => input.name === output.gradOf || gradientName(input) === output.name,
@@ -326,21 +341,21 @@ class Adapter<T extends TfjsTensor> {
           const tensors = outputs.map((output, i) =>
             this.constantInTape(
               record,
-              () => this.tensor(computed[output.name]!, saved[at[i]!]!.shape),
-              saved[at[i]!]!,
+              () => this.tensor(computed[output.name], saved[at[i]].shape),
+              saved[at[i]],
               dy,
             ),
           );
-          return tensors.length === 1 ? tensors[0]! : tensors;
+          return tensors.length === 1 ? tensors[0] : tensors;
         };
         return { value, gradFunc };
       };
-      return this.tf.customGrad(evaluate)(...at.map((i) => operands.tensors[i]!)) as T;
+      return this.tf.customGrad(evaluate)(...at.map((i) => operands.tensors[i])) as T;
     };
   }
 
   private value(record: OpRecord, result: Options, shape: Shape): T {
-    const value = result[record.outputs[0]!.name];
+    const value = result[record.outputs[0].name];
     return typeof value === 'number'
       ? this.tensor(Float32Array.of(value), [])
       : this.tensor(value as Float32Array, shape);
@@ -349,7 +364,7 @@ class Adapter<T extends TfjsTensor> {
 
 /** `logits` -> `gradLogits`. */
 function gradientName(input: InputRecord): string {
-  return `grad${input.name[0]!.toUpperCase()}${input.name.slice(1)}`;
+  return `grad${input.name[0].toUpperCase()}${input.name.slice(1)}`;
 }
 
 function hasOption(record: OpRecord, name: string): boolean {
@@ -375,7 +390,7 @@ function valueShape(record: OpRecord, values: readonly unknown[]): Shape {
         else sizes.set(name, [shape[names[0] === '*' ? leading + k - 1 : k] ?? 0]);
       });
     });
-  return record.outputs[0]!.dims.split(',').flatMap((name) => sizes.get(name) ?? []);
+  return record.outputs[0].dims.split(',').flatMap((name) => sizes.get(name) ?? []);
 }
 
 /**

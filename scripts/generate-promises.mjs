@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const lib = fileURLToPath(new URL('../lib/', import.meta.url));
 const families = readdirSync(lib)
   .filter((file) => file.endsWith('.ts') && readFileSync(lib + file, 'utf8').includes("from './call.js'"))
-  .filter((file) => !['promises.ts', 'call.ts'].includes(file))
+  .filter((file) => !['promises.ts', 'call.ts', 'background.ts'].includes(file))
   .sort();
 
 const blocks = families.map((file) => {
@@ -14,7 +14,7 @@ const blocks = families.map((file) => {
   const names = [...source.matchAll(/export function (\w+)[^]*?\n}\n/g)].filter(([text]) => /\breturn call\(/.test(text)).map(([, name]) => name);
   const module = file.replace(/\.ts$/, '');
   return { module, names };
-}).filter(({ names }) => names.length > 0);
+});
 
 const lines = [
   '// Written by scripts/generate-promises.mjs.',

@@ -5,6 +5,7 @@
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+const { nodeGypEnv } = require('./node-gyp-env.cjs');
 
 const root = path.resolve(__dirname, '..');
 
@@ -17,8 +18,7 @@ if (fs.existsSync(path.join(root, '.git'))) {
 const { status, error } = spawnSync(
   process.execPath,
   [path.join(path.dirname(require.resolve('node-gyp-build/package.json')), 'bin.js')],
-  // node-gyp compiles on one core unless JOBS says otherwise.
-  { cwd: root, env: { ...process.env, JOBS: process.env.JOBS || 'max' }, stdio: 'inherit' },
+  { cwd: root, env: nodeGypEnv(), stdio: 'inherit' },
 );
 if (error) console.error(`logitcore: node-gyp-build could not be started: ${error.message}`);
 process.exitCode = status ?? 1;

@@ -173,7 +173,7 @@ struct Checker {
     const Output& o = r.outputs[i];
     if (!wanted(o, call)) return true;
     if (o.kind == OutputKind::scalar) return true;
-    if (o.kind == OutputKind::reduced && call.options[optionNamed("reduction")] != kNone) return true;
+    if (o.kind == OutputKind::reduced && call.options[optionNamed("reduction")] != kReduceNone) return true;
     const std::string who = std::string("options.out.") + o.name;
     if (a.type == ArrayType::none) return fail(Failure::type, who + " is missing");
     size_t elements = 1;

@@ -51,11 +51,11 @@ template <class D> inline double keptRows(const Call& call) {
 LC_FN double reciprocalOrZero(double x) { return x == 0 ? 0.0 : 1.0 / x; }
 template <class D> LC_FN int reductionOf(const Call& call) {
   constexpr int at = findOption(D::record, "reduction");
-  return at < 0 ? static_cast<int>(kNone) : static_cast<int>(call.options[at < 0 ? 0 : at]);
+  return at < 0 ? static_cast<int>(kReduceNone) : static_cast<int>(call.options[at < 0 ? 0 : at]);
 }
 // The factor that 'mean' puts on every row's term; nothing counted gives 0.
 template <class D> inline double meanScale(const Call& call) {
-  return reductionOf<D>(call) == kMean ? reciprocalOrZero(keptRows<D>(call)) : 1.0;
+  return reductionOf<D>(call) == kReduceMean ? reciprocalOrZero(keptRows<D>(call)) : 1.0;
 }
 
 // A whole row of exponentials: the largest logit, its first index, and the sum of the others relative to it.

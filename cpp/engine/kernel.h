@@ -3,7 +3,11 @@
 #include "dual.h"
 #include "record.h"
 
+#if LC_LEVEL_ID == LC_LEVEL_ID_portable
+#define LC_LAMBDA
+#else
 #define LC_LAMBDA __attribute__((always_inline))
+#endif
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

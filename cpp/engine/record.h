@@ -61,7 +61,7 @@ constexpr Option kTemperature = above(number("temperature", 1), 0);
 constexpr Option kIgnoreIndex = between(integer("ignoreIndex", -100), -2147483648.0, 2147483647.0);
 constexpr Option kReduction = choice("reduction", "mean,sum,none");
 constexpr Option kGrad = boolean("grad");
-enum Reduction { kMean = 0, kSum = 1, kNone = 2 };
+enum Reduction { kReduceMean = 0, kReduceSum = 1, kReduceNone = 2 };
 
 enum class OutputKind : uint8_t {
   array,    // a new typed array, or the one in `out`

@@ -2,6 +2,7 @@
 // every block has its own maximum, so the row is read from memory once. With `Store` the exponentials stay in the output
 // buffer and the gradient sweep needs no second exp.
 #pragma once
+#include "../simd/exp2.h"
 #include "definition.h"
 #include "kernel.h"
 
@@ -28,10 +29,22 @@ template <class T> struct Softcapped {
   LC_FN Softcapped from(size_t i) const { return {x + i, cap}; }
 };
 
+// The exponential of the sweeps: base^(x * scale(1 / T)). Base 2 in float, where one multiplication serves temperature and base.
+template <class T> struct Base;
+template <> struct Base<float> {
+  static constexpr double perNat = 1.4426950408889634;
+  LC_FN static f32x16 power(f32x16 y) { return exp2Flush(y); }
+};
+template <> struct Base<double> {
+  static constexpr double perNat = 1;
+  LC_FN static f64x8 power(f64x8 y) { return expFlush(y); }
+};
+
 template <class T> struct Block {
   T max;          // -Infinity if all are masked
   size_t argMax;  // first index of the maximum
   double others;  // sum of exponentials relative to max, without the one at argMax
+  double adjust;  // what stored exponentials are short of
 };
 
 template <class T, class R> LC_FN T rowMax(const R& r, size_t n) {
@@ -67,19 +80,21 @@ template <class T, class R> LC_FN size_t firstEqual(const R& r, size_t n, T valu
   return 0;
 }
 
-// sum of exp((x - shift) * scale) over a block without the entry at `skip`.
-template <bool Scaled, bool Store, class T, class R>
+// sum of base^((x - shift) * scale) over a block without the entry at `skip`. Fused: base^(x * scale - shift), in one operation.
+template <bool Fused, bool Store, class T, class R>
 LC_FN double sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  const W m = broadcast<W>(shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
+  const W m = broadcast<W>(Fused ? -shift : shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
   W a = zero, b = zero, c = zero, d = zero;
-  auto term = [&](W x) LC_LAMBDA { return Scaled ? expFlush((x - m) * s) : expFlush(x - m); };
+  auto term = [&](W x) LC_LAMBDA { return Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s); };
   auto drop = [&](W e, size_t at) LC_LAMBDA {
     return select(laneIndex<W>() == broadcast<W>(static_cast<T>(skip - at)), zero, e);
   };
   size_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
+    // The next block arrives while this one is computed.
+    for (size_t k = 0; k < 4 * L; k += 64 / sizeof(T)) __builtin_prefetch(r.x + i + k + kBlock);
     W e0 = term(r.at(i)), e1 = term(r.at(i + L)), e2 = term(r.at(i + 2 * L)), e3 = term(r.at(i + 3 * L));
     if (Store) {
       store(out + i, e0);
@@ -108,40 +123,55 @@ LC_FN double sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out)
   return foldSum((a + b) + (c + d));
 }
 
-template <bool Scaled, bool Store, class T, class R> LC_FN Block<T> blockSum(const R& r, size_t n, T scale, T* out) {
+template <bool Store, class T, class R> LC_FN Block<T> blockSum(const R& r, size_t n, T scale, T* out) {
   Block<T> b;
   b.max = rowMax<T>(r, n);
   b.argMax = firstEqual<T>(r, n, b.max);
+  b.adjust = 1;
   // (-Infinity) - (-Infinity) is NaN: a block without a finite logit is shifted by 0.
   const T shift = b.max == -__builtin_huge_val() ? T(0) : b.max;
-  b.others = sumExp<Scaled, Store>(r, n, shift, scale, b.argMax, out);
+  if (__builtin_expect(shift < T(262144) && shift > T(-262144), 1)) {
+    // x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.
+    const T product = shift * scale;
+    const double short_ = fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product));
+    if (short_ != 0) b.adjust = exp(short_ / Base<T>::perNat);
+    b.others = b.adjust * sumExp<true, Store>(r, n, product, scale, b.argMax, out);
+  } else {
+    b.others = sumExp<false, Store>(r, n, shift, scale, b.argMax, out);
+  }
   return b;
 }
 
-// The whole row from its blocks. factors[b] is exp((max_b - max) / T): what the stored exponentials of block b are short of.
-template <bool Scaled, bool Store, class T, class R>
+// The whole row from its blocks. factors[b] is what the stored exponentials of block b are short of, relative to the row's maximum.
+template <bool Store, class T, class R>
 inline RowSum rowSum(const R& r, size_t n, double inverseTemperature, T* out, Block<T>* blocks, double* factors) {
-  const T scale = static_cast<T>(inverseTemperature);
+  const T scale = static_cast<T>(inverseTemperature * Base<T>::perNat);
+  RowSum row;
   if (n <= kBlock) {
-    Block<T> b = blockSum<Scaled, Store>(r, n, scale, out);
-    factors[0] = 1;
-    return {static_cast<double>(b.max), b.others, b.argMax};
+    const Block<T> b = blockSum<Store>(r, n, scale, out);
+    factors[0] = b.adjust;
+    row = {static_cast<double>(b.max), b.others, b.argMax};
+  } else {
+    size_t count = 0, best = 0;
+    for (size_t i = 0; i < n; i += kBlock, ++count) {
+      blocks[count] = blockSum<Store>(r.from(i), n - i < kBlock ? n - i : kBlock, scale, Store ? out + i : out);
+      if (blocks[count].max > blocks[best].max) best = count;
+    }
+    const double top = static_cast<double>(blocks[best].max);
+    double others = blocks[best].others;
+    for (size_t b = 0; b < count; ++b) {
+      const double m = static_cast<double>(blocks[b].max);
+      const double factor = b == best || m == top ? 1.0 : exp((m - top) * inverseTemperature);
+      factors[b] = factor * blocks[b].adjust;
+      if (b == best) continue;
+      // NaN in a block whose logits are all masked or NaN still has to reach the row.
+      others += m == -__builtin_huge_val() ? blocks[b].others : factor * (1.0 + blocks[b].others);
+    }
+    row = {top, others, best * kBlock + blocks[best].argMax};
   }
-  size_t count = 0, best = 0;
-  for (size_t i = 0; i < n; i += kBlock, ++count) {
-    blocks[count] = blockSum<Scaled, Store>(r.from(i), n - i < kBlock ? n - i : kBlock, scale, Store ? out + i : out);
-    if (blocks[count].max > blocks[best].max) best = count;
-  }
-  const double top = static_cast<double>(blocks[best].max);
-  double others = blocks[best].others;
-  for (size_t b = 0; b < count; ++b) {
-    const double m = static_cast<double>(blocks[b].max);
-    factors[b] = b == best || m == top ? 1.0 : exp((m - top) * inverseTemperature);
-    if (b == best) continue;
-    // NaN in a block whose logits are all masked or NaN still has to reach the row.
-    others += m == -__builtin_huge_val() ? blocks[b].others : factors[b] * (1.0 + blocks[b].others);
-  }
-  return {top, others, best * kBlock + blocks[best].argMax};
+  // Infinity - Infinity was left out of the sum with the largest entry.
+  if (row.max == __builtin_huge_val()) row.others = __builtin_nan("");
+  return row;
 }
 
 inline size_t blockCount(size_t n) { return (n + kBlock - 1) / kBlock; }

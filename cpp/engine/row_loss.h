@@ -70,7 +70,7 @@ template <class D, class T> struct RowLoss {
   bool kept(size_t i) const { return !marks || marks[i] != ignore; }
 
   // One row of any length. blocks and factors hold blockCount(c) entries.
-  template <bool Scaled, class R> void row(size_t i, const R& r, Block<T>* blocks, double* factors) {
+  template <class R> void row(size_t i, const R& r, Block<T>* blocks, double* factors) {
     T* out = grad ? grad + i * c : nullptr;
     const T* x = logits + i * c;
     losses[i] = 0;
@@ -86,8 +86,8 @@ template <class D, class T> struct RowLoss {
     Facts<double> f{};
     f.target = static_cast<double>(capped ? get(r.from(y).first(0, 1), 0) : x[y]);
     if (exponentials) {
-      const RowSum s = keep ? rowSum<Scaled, true>(r, c, shape.inverseTemperature, out, blocks, factors)
-                            : rowSum<Scaled, false>(r, c, shape.inverseTemperature, out, blocks, factors);
+      const RowSum s = keep ? rowSum<true>(r, c, shape.inverseTemperature, out, blocks, factors)
+                            : rowSum<false>(r, c, shape.inverseTemperature, out, blocks, factors);
       f.max = s.max;
       f.others = s.others;
       f.targetIsMax = s.argMax == y;
@@ -106,7 +106,7 @@ template <class D, class T> struct RowLoss {
     evaluate(d, f, shape, out != nullptr, wy, losses[i], extra, k);
     if (extras) extras[i] = extra;
     if (!out) return;
-    if (capped || smooth) gradientAgain<Scaled>(r, x, f, k, out);
+    if (capped || smooth) gradientAgain(r, f, k, out);
     else gradient(x, f, k, blocks, factors, out);
     if (targeted) {
       double slope = 1;
@@ -145,16 +145,15 @@ template <class D, class T> struct RowLoss {
   }
 
   // From the logits, with class weights or a softcap.
-  template <bool Scaled, class R> void gradientAgain(const R& r, const T* x, const Facts<double>& f, const Coefficients<double>& k, T* out) {
+  template <class R> void gradientAgain(const R& r, const Facts<double>& f, const Coefficients<double>& k, T* out) {
     constexpr bool capped = !SameType<R, Plain<T>>::value;
     const W top = broadcast<W>(static_cast<T>(f.max == -__builtin_huge_val() ? 0.0 : f.max));
-    const W scale = broadcast<W>(static_cast<T>(shape.inverseTemperature)), factor = broadcast<W>(static_cast<T>(k.e));
+    const W scale = broadcast<W>(static_cast<T>(shape.inverseTemperature * Base<T>::perNat)), factor = broadcast<W>(static_cast<T>(k.e));
     const W cw = broadcast<W>(static_cast<T>(k.w)), one = broadcast<W>(1), inverseCap = broadcast<W>(capped ? softcap : T(1));
-    (void)x;
     for (size_t i = 0; i < c; i += L) {
       const size_t count = c - i < L ? c - i : L;
       const W v = count == L ? r.at(i) : r.first(i, count);
-      W g = expFlush(Scaled ? (v - top) * scale : v - top) * factor;
+      W g = Base<T>::power((v - top) * scale) * factor;
       if (smooth) g = fma(cw, classWeight ? loadFirst<W>(classWeight + i, count, 0) : one, g);
       if (capped) {
         const W t = v / inverseCap;
@@ -176,12 +175,10 @@ template <class D, class T> struct RowLoss {
     if (!moreBlocks || !moreFactors) return;
     Block<T>* blocks = count > 16 ? static_cast<Block<T>*>(moreBlocks) : fixedBlocks;
     double* factors = count > 16 ? static_cast<double*>(moreFactors) : fixedFactors;
-    const bool scaled = shape.inverseTemperature != 1;
     for (size_t i = begin; i < end; ++i) {
       const T* x = logits + i * c;
-      if (softcap != 0) row<true>(i, Softcapped<T>{x, softcap}, blocks, factors);
-      else if (scaled) row<true>(i, Plain<T>{x}, blocks, factors);
-      else row<false>(i, Plain<T>{x}, blocks, factors);
+      if (softcap != 0) row(i, Softcapped<T>{x, softcap}, blocks, factors);
+      else row(i, Plain<T>{x}, blocks, factors);
     }
   }
 };

@@ -37,7 +37,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
     TinySum<T> s{};
     W shifted = zero;
     if (exponentials) {
-      s = tinySum(x, c, scale, e);
+      s = tinySum(x, c, shape.inverseTemperature, e);
       if (smooth)
         for (size_t j = 0; j < c; ++j) {
           const W w = classWeight ? broadcast<W>(classWeight[j]) : one;
@@ -108,7 +108,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
 // Per-row values become the loss output: an array, or their sum (already divided).
 template <class T> inline void reduceRows(Call& call, int output, int reduction, const double* values) {
   const Output& o = call.record->outputs[output];
-  const bool perRow = o.kind == OutputKind::array || (o.kind == OutputKind::reduced && reduction == kNone);
+  const bool perRow = o.kind == OutputKind::array || (o.kind == OutputKind::reduced && reduction == kReduceNone);
   if (!perRow) {
     call.scalars[output] = orderedSum(values, call.rows);
     return;

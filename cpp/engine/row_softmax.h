@@ -14,15 +14,15 @@ template <bool Log, class T> struct SoftmaxRows {
   size_t c;
   double inverseTemperature;
 
-  template <bool Scaled> void row(const T* x, T* y, Block<T>* blocks, double* factors) {
+  void row(const T* x, T* y, Block<T>* blocks, double* factors) {
     const Plain<T> r{x};
-    const RowSum s = rowSum<Scaled, !Log>(r, c, inverseTemperature, y, blocks, factors);
+    const RowSum s = rowSum<!Log>(r, c, inverseTemperature, y, blocks, factors);
     const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
     if (Log) {
       // (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
       const W top = broadcast<W>(static_cast<T>(s.max)), scale = broadcast<W>(static_cast<T>(inverseTemperature));
-      const W logSum = broadcast<W>(static_cast<T>(log1p(others)));
-      auto map = [&](W v) LC_LAMBDA { return (Scaled ? (v - top) * scale : v - top) - logSum; };
+      const W minusLogSum = broadcast<W>(static_cast<T>(-log1p(others)));
+      auto map = [&](W v) LC_LAMBDA { return fma(v - top, scale, minusLogSum); };
       size_t i = 0;
       for (; i + 2 * L <= c; i += 2 * L) {
         const W a = map(load<W>(x + i)), b = map(load<W>(x + i + L));
@@ -53,7 +53,7 @@ template <bool Log, class T> struct SoftmaxRows {
     for (size_t base = begin; base < end; base += L) {
       const size_t count = end - base < L ? end - base : L;
       transposeIn(logits + base * c, c, c, count, x);
-      const TinySum<T> s = tinySum(x, c, scale, e);
+      const TinySum<T> s = tinySum(x, c, inverseTemperature, e);
       f64x8 h[2];
       const W missing = select(s.max == broadcast<W>(-__builtin_huge_val()), broadcast<W>(__builtin_nan("")), s.others);
       for (int k = 0; k < H::count; ++k) {
@@ -75,8 +75,7 @@ template <bool Log, class T> struct SoftmaxRows {
     Scratch<double> factors(call, count);
     if (!blocks || !factors) return;
     for (size_t i = begin; i < end; ++i) {
-      if (inverseTemperature == 1) row<false>(logits + i * c, out + i * c, blocks, factors);
-      else row<true>(logits + i * c, out + i * c, blocks, factors);
+      row(logits + i * c, out + i * c, blocks, factors);
     }
   }
 };

@@ -110,7 +110,7 @@ template <class D, class T> struct RowSweeps {
     }
   }
 
-  template <bool Scaled> void rowOf(size_t i, Block<T>* blocks, double* factors) {
+  void rowOf(size_t i, Block<T>* blocks, double* factors) {
     RowStart start{};
     start.index = i;
     start.columns = c;
@@ -128,7 +128,7 @@ template <class D, class T> struct RowSweeps {
     }
     W top[2];
     for (int k = 0; k < D::softmaxInputs; ++k) {
-      start.softmax[k] = rowSum<Scaled, false>(Plain<T>{inputs[k] + i * c}, c, inverseTemperature, static_cast<T*>(nullptr), blocks, factors);
+      start.softmax[k] = rowSum<false>(Plain<T>{inputs[k] + i * c}, c, inverseTemperature, static_cast<T*>(nullptr), blocks, factors);
       top[k] = broadcast<W>(static_cast<T>(start.softmax[k].max));
       if (start.softmax[k].max == -__builtin_huge_val()) start.softmax[k].others = __builtin_nan("");
     }
@@ -158,10 +158,7 @@ template <class D, class T> struct RowSweeps {
     Scratch<Block<T>> blocks(call, D::softmaxInputs ? count : 0);
     Scratch<double> factors(call, D::softmaxInputs ? count : 0);
     if (!blocks || !factors) return;
-    for (size_t i = begin; i < end; ++i) {
-      if (inverseTemperature == 1) rowOf<false>(i, blocks, factors);
-      else rowOf<true>(i, blocks, factors);
-    }
+    for (size_t i = begin; i < end; ++i) rowOf(i, blocks, factors);
   }
 };
 

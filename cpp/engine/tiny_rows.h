@@ -1,7 +1,7 @@
 // Rows so short that one would leave most lanes empty (a classifier of 2..32 classes): 16 rows at a time (8 in double), one row
 // a lane, the columns of all of them in a small transposed buffer. Row scalars are lanes of doubles, in halves.
 #pragma once
-#include "kernel.h"
+#include "row_exp.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -42,10 +42,10 @@ template <class T> LC_FN void transposeOut(const T* buffer, size_t stride, size_
 template <class T> struct TinySum {
   Vec<T> max, argMax, others;
 };
-template <class T> LC_FN TinySum<T> tinySum(const T* x, size_t columns, T scale, T* e) {
+template <class T> LC_FN TinySum<T> tinySum(const T* x, size_t columns, double inverseTemperature, T* e) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0), s = broadcast<W>(scale);
+  const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0), s = broadcast<W>(static_cast<T>(inverseTemperature * Base<T>::perNat));
   TinySum<T> t;
   t.max = low;
   for (size_t j = 0; j < columns; ++j) t.max = max(load<W>(x + j * L), t.max);
@@ -55,10 +55,11 @@ template <class T> LC_FN TinySum<T> tinySum(const T* x, size_t columns, T scale,
   const W shift = select(t.max == low, zero, t.max);
   t.others = zero;
   for (size_t j = 0; j < columns; ++j) {
-    const W v = expFlush((load<W>(x + j * L) - shift) * s);
+    const W v = Base<T>::power((load<W>(x + j * L) - shift) * s);
     store(e + j * L, v);
     t.others = t.others + select(t.argMax == broadcast<W>(static_cast<T>(j)), zero, v);
   }
+  t.others = select(t.max == broadcast<W>(__builtin_huge_val()), broadcast<W>(__builtin_nan("")), t.others);
   return t;
 }
 

@@ -31,7 +31,7 @@ struct CrossEntropy {
       : smoothing(LC_OPTION(call, labelSmoothing)), zWeight(LC_OPTION(call, zLossWeight)), scale(1), zScale(1),
         classes(static_cast<double>(call.columns)), isDouble(call.isDouble), weight(LC_INPUT(void, call, weight)),
         rowWeights(LC_INPUT(void, call, rowWeights)) {
-    if (reductionOf<CrossEntropy>(call) != kMean) return;
+    if (reductionOf<CrossEntropy>(call) != kReduceMean) return;
     // Class weights enter the divisor of the cross-entropy, not of the z-loss (PyTorch, Liger-Kernel).
     zScale = meanScale<CrossEntropy>(call);
     scale = zScale;

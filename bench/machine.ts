@@ -1,0 +1,42 @@
+/** What the numbers were measured on; written into every result file. */
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import { info } from 'logitcore';
+import { pytorchVersion } from './rivals/pytorch.js';
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly os: string;
+  readonly isa: string;
+  readonly node: string;
+  readonly v8: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly date: string;
+}
+
+function packageVersion(name: string): string {
+  const require = createRequire(import.meta.url);
+  return (require(`${name}/package.json`) as { version: string }).version;
+}
+
+export function describeMachine(): Machine {
+  const { isa, version } = info();
+  return {
+    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+    cores: os.availableParallelism(),
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    os: `${os.type()} ${os.release()} ${os.arch()}`,
+    isa,
+    node: process.versions.node,
+    v8: process.versions.v8,
+    versions: {
+      logitcore: version,
+      '@tensorflow/tfjs': packageVersion('@tensorflow/tfjs'),
+      'onnxruntime-node': packageVersion('onnxruntime-node'),
+      pytorch: pytorchVersion() ?? 'not run',
+    },
+    date: new Date().toISOString().slice(0, 10),
+  };
+}

@@ -1,0 +1,134 @@
+/** The pictures of the benchmark: bytes per second against a copy, and where plain JavaScript wins. */
+import path from 'node:path';
+import { palette, writePlot } from './plot.js';
+import { findTiming, shareOfMemcpy, type SuiteResult } from './report.js';
+import { formatShape, headlineNames, shapes } from './shapes.js';
+
+const contestants = ['logitcore', 'plain JS', 'onnxruntime', 'tfjs wasm', 'tfjs cpu', 'pytorch'];
+
+function subtitle({ machine }: SuiteResult): string {
+  return `${machine.cpu}, ${machine.isa}, Node ${machine.node}, ${machine.date}`;
+}
+
+/** One dot a contestant; the line at 100 % is what a copy of the same bytes reaches on this machine. */
+async function plotShares(folder: string, results: readonly SuiteResult[]): Promise<void> {
+  const headline = results.filter(({ suite }) => suite === 'headline');
+  const values = headline.flatMap(({ op, cases }) =>
+    cases.flatMap((item) =>
+      contestants.flatMap((name) => {
+        const timing = findTiming(item, name);
+        const share = timing && shareOfMemcpy(item, timing);
+        return share
+          ? [{ op, shape: formatShape(item.shape), name, share: 100 * share.median }]
+          : [];
+      }),
+    ),
+  );
+  if (values.length === 0) return;
+  const used = contestants.filter((name) => values.some((value) => value.name === name));
+  await writePlot(path.join(folder, 'of-memcpy.svg'), {
+    title: {
+      text: 'Bytes moved per second, as a share of a copy',
+      subtitle: `one thread, outputs preallocated; ${subtitle(headline[0])}`,
+      offset: 16,
+    },
+    data: { values },
+    facet: { field: 'op', type: 'nominal', sort: [...headlineNames], title: null },
+    columns: 2,
+    spacing: { row: 18, column: 24 },
+    spec: {
+      width: 360,
+      height: 130,
+      layer: [
+        {
+          mark: { type: 'rule', color: '#888', strokeDash: [4, 3] },
+          encoding: { x: { datum: 100 } },
+        },
+        {
+          mark: { type: 'point', filled: true, size: 90, opacity: 0.95 },
+          encoding: {
+            x: {
+              field: 'share',
+              type: 'quantitative',
+              scale: { type: 'log', domain: [0.001, 300] },
+              axis: {
+                title: '% of the bytes per second of memcpy',
+                values: [0.001, 0.01, 0.1, 1, 10, 100],
+                format: '~g',
+                labelOverlap: false,
+              },
+            },
+            y: {
+              field: 'shape',
+              type: 'nominal',
+              sort: shapes.map(formatShape),
+              title: null,
+              axis: { grid: true },
+            },
+            color: {
+              field: 'name',
+              type: 'nominal',
+              sort: used,
+              scale: { domain: used, range: palette.slice(0, used.length) },
+              legend: { title: null, orient: 'top' },
+            },
+            shape: { field: 'name', type: 'nominal', sort: used, scale: { domain: used } },
+          },
+        },
+      ],
+    },
+  });
+}
+
+async function plotCrossover(folder: string, results: readonly SuiteResult[]): Promise<void> {
+  const result = results.find(({ suite }) => suite === 'crossover');
+  if (!result) return;
+  const values = result.cases.flatMap((item) =>
+    (['logitcore', 'plain JS'] as const).flatMap((name) =>
+      (['op', 'whole'] as const).flatMap((trip) => {
+        const timing = findTiming(item, name, trip);
+        const elements = item.shape.rows * item.shape.columns;
+        const line = `${name}, ${trip === 'op' ? 'arrays reused' : 'new arrays'}`;
+        return timing ? [{ elements, line, microseconds: timing.ns.median / 1e3 }] : [];
+      }),
+    ),
+  );
+  const lines = [...new Set(values.map(({ line }) => line))];
+  await writePlot(path.join(folder, 'crossover.svg'), {
+    title: {
+      text: 'Cross-entropy with gradient: small calls against plain JavaScript',
+      subtitle: `one thread; ${subtitle(result)}`,
+      offset: 12,
+    },
+    width: 520,
+    height: 320,
+    data: { values },
+    mark: { type: 'line', point: { size: 40 }, strokeWidth: 2 },
+    encoding: {
+      x: {
+        field: 'elements',
+        type: 'quantitative',
+        scale: { type: 'log' },
+        axis: { title: 'logits in a call', format: '~s' },
+      },
+      y: {
+        field: 'microseconds',
+        type: 'quantitative',
+        scale: { type: 'log' },
+        axis: { title: 'µs a call', format: '~g' },
+      },
+      color: {
+        field: 'line',
+        type: 'nominal',
+        sort: lines,
+        scale: { domain: lines, range: [palette[0], palette[5], palette[1], palette[4]] },
+        legend: { title: null, orient: 'bottom', columns: 2, labelLimit: 260 },
+      },
+    },
+  });
+}
+
+export async function writePlots(folder: string, results: readonly SuiteResult[]): Promise<void> {
+  await plotShares(folder, results);
+  await plotCrossover(folder, results);
+}

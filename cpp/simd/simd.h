@@ -1,0 +1,71 @@
+// One virtual vector of 16 floats or 8 doubles for every instruction set.
+//
+// A kernel is written once against these functions and compiled once per level
+// with -DLOGITCORE_LEVEL=avx512|avx2|neon|portable. Every function gives the same
+// bits on every level and on plain float and double, so a result never depends on
+// the machine (NaN payloads excepted). That only holds when the compiler may not
+// fuse or reassociate: build with -ffp-contract=off and without -ffast-math, and
+// with nvcc -fmad=false.
+//
+// Namespaced per level because the linker would otherwise merge equal inline
+// functions of objects built for different instruction sets, and a baseline
+// machine could end up in the AVX-512 copy.
+#pragma once
+
+#include <cstdint>
+
+#if !defined(LOGITCORE_LEVEL)
+#if defined(__CUDACC__)
+#define LOGITCORE_LEVEL device
+#else
+#error "define LOGITCORE_LEVEL as avx512, avx2, neon or portable"
+#endif
+#endif
+
+// The level arrives as a bare token, which the preprocessor can only compare after
+// pasting it onto a known prefix.
+#define LC_LEVEL_ID_device 1
+#define LC_LEVEL_ID_portable 2
+#define LC_LEVEL_ID_neon 3
+#define LC_LEVEL_ID_avx2 4
+#define LC_LEVEL_ID_avx512 5
+#define LC_PASTE_RAW(a, b) a##b
+#define LC_PASTE(a, b) LC_PASTE_RAW(a, b)
+#define LC_LEVEL_ID LC_PASTE(LC_LEVEL_ID_, LOGITCORE_LEVEL)
+
+#if defined(__CUDACC__)
+#define LC_FN __host__ __device__ __forceinline__
+#elif LC_LEVEL_ID == LC_LEVEL_ID_portable
+// Loops over lanes, inlined by force, would cost minutes of compilation a file.
+#define LC_FN inline
+#else
+#define LC_FN __attribute__((always_inline)) inline
+#endif
+
+// Elementary functions. Where every lane calls the C library for its fma, inlining them
+// costs minutes of compile time and gains nothing.
+#if LC_LEVEL_ID == LC_LEVEL_ID_portable
+#define LC_MATH __attribute__((noinline)) inline
+#else
+#define LC_MATH LC_FN
+#endif
+
+#include "scalar.h"
+
+#if !defined(__CUDACC__)
+#if LC_LEVEL_ID == LC_LEVEL_ID_avx512
+#include "avx512.h"
+#elif LC_LEVEL_ID == LC_LEVEL_ID_avx2
+#include "avx2.h"
+#elif LC_LEVEL_ID == LC_LEVEL_ID_neon
+#include "neon.h"
+#elif LC_LEVEL_ID == LC_LEVEL_ID_portable
+#include "portable.h"
+#else
+#error "unknown LOGITCORE_LEVEL"
+#endif
+#include "derived.h"
+#endif
+
+#include "math.h"
+#include "power.h"

@@ -1,0 +1,121 @@
+import { binding } from './binding.js';
+import type { OpRecord, OptionRecord } from './record.js';
+
+// Numbers travel in one Float64Array a call, the frame, laid out as in cpp/addon/plan.h: (rank, 8 sizes) an input, (given, value)
+// an option, one scalar an output.
+export const maxRank = 8;
+export const inputSlots = 1 + maxRank;
+
+/** A size of an output: a letter bound by the inputs (`*` for all leading dimensions), or the value of an option, plus a constant. */
+export interface Size {
+  readonly letter: string;
+  readonly option: number;
+  readonly plus: number;
+}
+
+export interface InputPlan {
+  readonly name: string;
+  /** The name in messages. */
+  readonly label: string;
+  readonly real: boolean;
+  readonly optional: boolean;
+  /** Position among the positional arguments, -1 for one that is an option. */
+  readonly position: number;
+  /** The option of the same name (alpha: a number or an array), or -1. */
+  readonly numberOption: number;
+  readonly leading: boolean;
+  readonly sizes: readonly Size[];
+}
+
+export interface OutputPlan {
+  readonly name: string;
+  readonly kind: 'array' | 'scalar' | 'reduced';
+  readonly int32: boolean;
+  /** The option, or the input, that asks for it; -1 both: always there. */
+  readonly whenOption: number;
+  readonly whenInput: number;
+  readonly sizes: readonly Size[];
+}
+
+/** A record with its strings parsed, once an op. */
+export interface Plan {
+  readonly id: number;
+  readonly name: string;
+  readonly inputs: readonly InputPlan[];
+  readonly options: readonly OptionRecord[];
+  /** Defaults as numbers, undefined where there is none. */
+  readonly defaults: readonly (number | undefined)[];
+  readonly outputs: readonly OutputPlan[];
+  readonly reduction: number;
+  /** Value of the option reduction that gives one value a row. */
+  readonly none: number;
+  readonly optionAt: number;
+  readonly scalarAt: number;
+  /** Reused by calls on this thread; background calls have their own. */
+  readonly frame: Float64Array;
+}
+
+function parseSize(text: string, options: readonly OptionRecord[]): Size {
+  const [letter = '', plus = '0'] = text.split('+');
+  if (/^\d+$/.test(letter)) return { letter: '', option: -1, plus: Number(letter) };
+  return { letter, option: options.findIndex((option) => option.name === letter), plus: Number(plus) };
+}
+
+const parseSizes = (dims: string, options: readonly OptionRecord[]) => (dims === '' ? [] : dims.split(',').map((text) => parseSize(text, options)));
+
+function defaultOf(option: OptionRecord): number | undefined {
+  if (option.kind === 'choice') return option.choices!.indexOf(option.default as string);
+  return option.default === undefined ? undefined : Number(option.default);
+}
+
+function planOf(record: OpRecord, id: number): Plan {
+  const { options } = record;
+  const optionIndex = (name: string | undefined) => options.findIndex((option) => option.name === name);
+  let positional = 0;
+  const reduction = optionIndex('reduction');
+  const optionAt = record.inputs.length * inputSlots;
+  const scalarAt = optionAt + 2 * options.length;
+  return {
+    id,
+    name: record.name,
+    inputs: record.inputs.map((input) => {
+      const leading = input.dims.startsWith('*');
+      return {
+        name: input.name,
+        label: input.fromOptions ? `options.${input.name}` : input.name,
+        real: input.kind === 'real',
+        optional: input.optional,
+        position: input.fromOptions ? -1 : positional++,
+        numberOption: optionIndex(input.name),
+        leading,
+        sizes: parseSizes(input.dims, options).slice(leading ? 1 : 0),
+      };
+    }),
+    options,
+    defaults: options.map(defaultOf),
+    outputs: record.outputs.map((output) => {
+      const whenOption = optionIndex(output.when);
+      return {
+        name: output.name,
+        kind: output.kind,
+        int32: output.type === 'int32',
+        whenOption,
+        whenInput: whenOption < 0 ? record.inputs.findIndex((input) => input.name === output.when) : -1,
+        sizes: parseSizes(output.dims, options),
+      };
+    }),
+    reduction,
+    none: reduction < 0 ? -1 : options[reduction]!.choices!.indexOf('none'),
+    optionAt,
+    scalarAt,
+    frame: new Float64Array(scalarAt + record.outputs.length),
+  };
+}
+
+const plans = new Map(binding.records.map((record, id) => [record.name, planOf(record, id)]));
+
+export function planNamed(name: string): Plan {
+  const plan = plans.get(name);
+  if (!plan) throw new Error(`logitcore: the addon has no op ${name}; rebuild it`);
+  return plan;
+}

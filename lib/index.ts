@@ -2,6 +2,18 @@ import { binaryPath, binding } from './binding.js';
 import type { OpRecord } from './record.js';
 
 export * from './softmax.js';
+export * from './divergence.js';
+export * from './binary.js';
+export * from './selection.js';
+export * from './spherical.js';
+export * from './stablemax.js';
+export * from './normalization.js';
+export * from './monitors.js';
+export * from './optimizer.js';
+export * from './scaling.js';
+export * from './radius.js';
+export * from './lineprobe.js';
+export * from './perceptron.js';
 export type * from './record.js';
 export type { CallOptions, Logits, RealArray, Reduction, Targets, Tensor } from './types.js';
 

@@ -72,7 +72,7 @@ function planOf(record: OpRecord, id: number): Plan {
   const { options } = record;
   const optionIndex = (name: string | undefined) => options.findIndex((option) => option.name === name);
   let positional = 0;
-  const reduction = optionIndex('reduction');
+  const reduction = Math.max(optionIndex('reduction'), optionIndex('reduce'));
   const optionAt = record.inputs.length * inputSlots;
   const scalarAt = optionAt + 2 * options.length;
   return {

@@ -25,7 +25,7 @@ export interface OptionRecord {
 
 export interface OutputRecord {
   readonly name: string;
-  /** `reduced`: an array with reduction 'none', else a number. */
+  /** `reduced`: an array with reduction (or reduce) 'none', else a number. */
   readonly kind: 'array' | 'scalar' | 'reduced';
   readonly dims: string;
   readonly type: 'real' | 'int32';

@@ -203,3 +203,34 @@ export function zLossRegularizer<A extends RealArray, const O extends ZLossRegul
 ): Simplify<LossAndGradient<O, A> & { logZ: A }> {
   return call('zLossRegularizer', [logits], options);
 }
+
+export interface SoftmaxBackwardOptions<A extends RealArray = RealArray> extends CallOptions {
+  /** The temperature of the forward call; default 1. */
+  temperature?: number;
+  /** Write into this array instead of a new one; it may be gradOut's own. */
+  out?: { gradLogits?: A };
+}
+
+/**
+ * Gradient of {@link softmax} from its output: `p_j (g_j - sum_k g_k p_k) / T`. Classes of probability 0 take no part and have
+ * gradient 0.
+ * @param gradOut upstream gradient `[..., c]`
+ * @param out the forward call's output `[..., c]`
+ * @returns `gradLogits` `[..., c]`
+ * @throws TypeError or RangeError for a wrong type, shape or temperature
+ */
+export function softmaxBackward<A extends RealArray>(gradOut: Logits<A>, out: Logits<A>, options?: SoftmaxBackwardOptions<A>): { gradLogits: A } {
+  return call('softmaxBackward', [gradOut, out], options);
+}
+
+/**
+ * Gradient of {@link logSoftmax} from its output: `(g_j - exp(out_j) sum_k g_k) / T`. At a masked class (out -Infinity) that is
+ * `g_j / T`: give masked classes an upstream gradient of 0.
+ * @param gradOut upstream gradient `[..., c]`
+ * @param out the forward call's output `[..., c]`
+ * @returns `gradLogits` `[..., c]`
+ * @throws TypeError or RangeError for a wrong type, shape or temperature
+ */
+export function logSoftmaxBackward<A extends RealArray>(gradOut: Logits<A>, out: Logits<A>, options?: SoftmaxBackwardOptions<A>): { gradLogits: A } {
+  return call('logSoftmaxBackward', [gradOut, out], options);
+}

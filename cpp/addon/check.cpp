@@ -23,6 +23,7 @@ struct Checker {
   std::string name(int input) const {
     return r.inputs[input].fromOptions ? std::string("options.") + r.inputs[input].name : r.inputs[input].name;
   }
+  std::string outName(int output) const { return std::string("options.out.") + r.outputs[output].name; }
   bool fail(Failure::Kind kind, const std::string& message) {
     failure.kind = kind;
     failure.message = std::string(r.name) + ": " + message;
@@ -40,25 +41,26 @@ struct Checker {
       const ArrayFacts& a = arrays[i];
       const bool input = i < plan.inputs;
       const Kind kind = input ? r.inputs[i].kind : r.outputs[i - plan.inputs].type;
-      const std::string who = input ? name(i) : std::string("options.out.") + r.outputs[i - plan.inputs].name;
+      // Messages are put together only when something is wrong: strings would cost more than a small op.
+      const auto who = [&] { return input ? name(i) : outName(i - plan.inputs); };
       if (a.type == ArrayType::none) {
         if (input && !r.inputs[i].optional)
-          return fail(Failure::type, who + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : "Int32Array"));
+          return fail(Failure::type, who() + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : "Int32Array"));
         continue;
       }
       if (kind == Kind::real && first < 0) {
         if (a.type != ArrayType::float32 && a.type != ArrayType::float64)
-          return fail(Failure::type, who + " must be a Float32Array or Float64Array, got " + a.typeName);
+          return fail(Failure::type, who() + " must be a Float32Array or Float64Array, got " + a.typeName);
         first = i;
         call.isDouble = a.type == ArrayType::float64;
       }
       const ArrayType wanted =
           kind != Kind::real ? ArrayType::int32 : call.isDouble ? ArrayType::float64 : ArrayType::float32;
       if (a.type != wanted)
-        return fail(Failure::type, who + " must be " + (kind == Kind::real ? "a " : "an ") + wantedType(kind, call.isDouble) +
+        return fail(Failure::type, who() + " must be " + (kind == Kind::real ? "a " : "an ") + wantedType(kind, call.isDouble) +
                                        (kind == Kind::real && first != i ? " like " + (first < plan.inputs ? name(first) : std::string("the output")) : "") +
                                        ", got " + a.typeName);
-      if (a.detached) return fail(Failure::type, who + " has a detached ArrayBuffer");
+      if (a.detached) return fail(Failure::type, who() + " has a detached ArrayBuffer");
     }
     return true;
   }
@@ -132,16 +134,16 @@ struct Checker {
     const double v = call.given[i] ? slots[1] : o.fallback;
     call.options[i] = v;
     if (!call.given[i]) return true;
-    const std::string who = std::string("options.") + o.name;
+    const auto who = [&] { return std::string("options.") + o.name; };
     if (o.kind == OptionKind::choice) {
       const auto& list = plan.choices[static_cast<size_t>(i)];
       if (v >= 0 && v < static_cast<double>(list.size()) && v == std::floor(v)) return true;
-      return fail(Failure::range, who + " must be one of " + o.choices);
+      return fail(Failure::range, who() + " must be one of " + o.choices);
     }
     const bool whole = o.kind != OptionKind::integer || v == std::floor(v);
     const bool inside = std::isfinite(v) && whole && (o.lowOpen ? v > o.low : v >= o.low) && (o.highOpen ? v < o.high : v <= o.high);
     if (inside) return true;
-    return fail(Failure::range, who + " is " + text(v) + ", expected " + rangeText(o));
+    return fail(Failure::range, who() + " is " + text(v) + ", expected " + rangeText(o));
   }
 
   static std::string rangeText(const Option& o) {
@@ -159,6 +161,8 @@ struct Checker {
       if (std::strcmp(r.options[i].name, wanted) == 0) return i;
     return -1;
   }
+  // Of reduced outputs; in both forms of the option 'none' has the same place.
+  int reductionOption() const { return optionNamed(optionNamed("reduction") >= 0 ? "reduction" : "reduce"); }
 
   bool wanted(const Output& o, const Call& call) const {
     if (!o.when) return true;
@@ -173,9 +177,8 @@ struct Checker {
     const Output& o = r.outputs[i];
     if (!wanted(o, call)) return true;
     if (o.kind == OutputKind::scalar) return true;
-    if (o.kind == OutputKind::reduced && call.options[optionNamed("reduction")] != kReduceNone) return true;
-    const std::string who = std::string("options.out.") + o.name;
-    if (a.type == ArrayType::none) return fail(Failure::type, who + " is missing");
+    if (o.kind == OutputKind::reduced && call.options[reductionOption()] != kReduceNone) return true;
+    if (a.type == ArrayType::none) return fail(Failure::type, outName(i) + " is missing");
     size_t elements = 1;
     for (const Dim& d : plan.outputDims[static_cast<size_t>(i)]) {
       const int at = static_cast<unsigned char>(d.letter) & 127;
@@ -191,7 +194,7 @@ struct Checker {
       elements *= size;
     }
     if (a.length != elements)
-      return fail(Failure::range, who + " has " + std::to_string(a.length) + " values, expected " + std::to_string(elements));
+      return fail(Failure::range, outName(i) + " has " + std::to_string(a.length) + " values, expected " + std::to_string(elements));
     call.outputs[i] = a.data;
     return true;
   }

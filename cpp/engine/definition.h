@@ -49,6 +49,8 @@ template <class D> inline double keptRows(const Call& call) {
   return static_cast<double>(kept);
 }
 LC_FN double reciprocalOrZero(double x) { return x == 0 ? 0.0 : 1.0 / x; }
+// A row with an infinite sum has no distribution.
+LC_FN double finiteOrNan(double x) { return x - x == 0 ? x : __builtin_nan(""); }
 template <class D> LC_FN int reductionOf(const Call& call) {
   constexpr int at = findOption(D::record, "reduction");
   return at < 0 ? static_cast<int>(kReduceNone) : static_cast<int>(call.options[at < 0 ? 0 : at]);
@@ -70,12 +72,13 @@ template <class W> struct Lane {
   W x[kMaxRowInputs];        // row inputs
   W shifted[2], e[2];        // (x - max) / T and its exponential, for softmax inputs
   W column[kMaxColumnInputs];  // inputs of shape [c]; 1 where absent
+  Mask<W> isPivot;           // the row's target, or the first largest entry of D::pivotInput
 };
 
 struct RowStart {
   size_t index;
   int32_t target;           // of ops with targets
-  double targetValue[kMaxRowInputs];  // row inputs at the target
+  double targetValue[kMaxRowInputs];  // row inputs at the target, or at the pivot
   RowSum softmax[2];
   double inverseTemperature;
   size_t columns;

@@ -2,8 +2,8 @@
 //   record          inputs of the logits' shape (integer ones are read as numbers), then inputs of shape [c]
 //   D(Call&)
 //   lane(const W* x, const W* column, W& loss, W* out)    out: the outputs that have the logits' shape, in the order of the record
-// Elements are cut into pieces of a fixed length, a whole number of rows, and the [c] inputs are repeated to that length: rows of
-// one or two columns fill the lanes too.
+// Elements are cut into pieces whose length follows from the shape alone. With [c] inputs a piece is a part of a long row, or as
+// many short rows as fill it, with the [c] inputs repeated to that length: rows of one or two columns fill the lanes too.
 #pragma once
 #include "row_loss.h"
 #include "vector.h"
@@ -22,11 +22,13 @@ template <class D, class T> void runElementwise(Call& call) {
   const int32_t* integers[kMaxElementInputs] = {};
   const T* columns[kMaxColumns] = {};
   int count = 0, columnCount = 0, lossAt = -1, outCount = 0;
+  bool byColumn = false;
   size_t total = 0;
   T* outputs[kMaxOutputs] = {};
   for (int i = 0; i < record.inputCount(); ++i) {
     const Input& in = record.inputs[i];
     if (in.dims[0] == 'c') {
+      byColumn = byColumn || call.inputs[i];
       columns[columnCount++] = static_cast<const T*>(call.inputs[i]);
     } else {
       if (in.kind == Kind::real) inputs[count] = static_cast<const T*>(call.inputs[i]);
@@ -43,16 +45,25 @@ template <class D, class T> void runElementwise(Call& call) {
       outputs[outCount++] = static_cast<T*>(call.outputs[i]);
     }
   }
-  const size_t c = columnCount && call.columns ? call.columns : 1;
-  const size_t piece = c >= kBlock ? c : c * (kBlock / c), pieces = (total + piece - 1) / piece;
-  Scratch<T> tiled(call, columnCount ? piece * static_cast<size_t>(columnCount) : 0);
+  const size_t c = byColumn && call.columns ? call.columns : 1;
+  const bool longRows = c > kBlock;
+  const size_t most = longRows ? kBlock : c * (kBlock / c), piece = total && total < most ? total : most;
+  const size_t segments = longRows ? (c + kBlock - 1) / kBlock : 1;
+  const size_t pieces = longRows ? total / c * segments : (total + piece - 1) / piece;
+  Scratch<T> tiled(call, byColumn && !longRows ? piece * static_cast<size_t>(columnCount) : 0);
   Scratch<double> partial(call, pieces);
   if (!tiled || !partial) return;
-  for (int k = 0; k < columnCount; ++k)
-    for (size_t j = 0; j < piece; ++j) tiled[static_cast<size_t>(k) * piece + j] = columns[k] ? columns[k][j % c] : T(1);
+  for (int k = 0; k < columnCount; ++k) {
+    if (!columns[k] || longRows) continue;
+    T* copies = tiled + static_cast<size_t>(k) * piece;
+    for (size_t j = 0; j < piece; ++j) copies[j] = columns[k][j % c];
+    columns[k] = copies;
+  }
   parallel(call, pieces, rowGrain(piece), [&](size_t first, size_t last) {
     for (size_t p = first; p < last; ++p) {
-      const size_t base = p * piece, length = total - base < piece ? total - base : piece;
+      const size_t offset = longRows ? p % segments * piece : 0;
+      const size_t base = longRows ? p / segments * c + offset : p * piece, rest = longRows ? c - offset : total - base;
+      const size_t length = rest < piece ? rest : piece;
       double sum = 0;
       for (size_t start = 0; start < length; start += kBlock) {
         const size_t end = length - start < kBlock ? length : start + kBlock;
@@ -72,7 +83,7 @@ template <class D, class T> void runElementwise(Call& call) {
             }
           }
           for (int k = 0; k < kMaxColumns; ++k)
-            column[k] = k < columnCount ? readLanes(tiled + static_cast<size_t>(k) * piece + j, n) : broadcast<W>(1);
+            column[k] = columns[k] ? readLanes(columns[k] + offset + j, n) : broadcast<W>(1);
           d.lane(x, column, loss, out);
           acc = acc + (n == L ? loss : select(firstLanes<W>(n), loss, broadcast<W>(0)));
           if (elementLoss) writeLanes(elementLoss + base + j, loss, n);

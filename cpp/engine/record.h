@@ -66,7 +66,7 @@ enum Reduction { kReduceMean = 0, kReduceSum = 1, kReduceNone = 2 };
 enum class OutputKind : uint8_t {
   array,    // a new typed array, or the one in `out`
   scalar,   // a number
-  reduced,  // an array of `dims` with reduction 'none', else a number
+  reduced,  // an array of `dims` with reduction (or reduce) 'none', else a number
 };
 
 struct Output {

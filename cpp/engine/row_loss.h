@@ -47,7 +47,8 @@ template <class D, class T> struct RowLoss {
   using W = Vec<T>;
   static constexpr size_t L = lanes<W>;
   static constexpr bool exponentials = (D::needs & kExponentials) != 0;
-  static constexpr bool moments = (D::needs & kMoments) != 0;
+  static constexpr bool moments = (D::needs & kMoments) != 0, centred = (D::needs & kCentred) != 0;
+  static constexpr bool withoutTarget = (D::needs & kWithoutTarget) != 0;
   static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
   static constexpr int softcapAt = findOption(D::record, "logitSoftcap");
   static constexpr int gradientAt = findGradient(D::record);
@@ -95,7 +96,7 @@ template <class D, class T> struct RowLoss {
     }
     Moments m;
     if (moments) {
-      m = rowMoments(x, c);
+      m = withoutTarget ? rowMomentsWithout(x, c, y) : rowMoments(x, c);
       f.mean = m.mean;
       f.m2 = m.m2;
     }
@@ -120,15 +121,16 @@ template <class D, class T> struct RowLoss {
 
   // From the stored exponentials: one multiplication a logit.
   void gradient(const T* x, const Facts<double>& f, const Coefficients<double>& k, const Block<T>*, const double* factors, T* out) {
-    const W slope = broadcast<W>(static_cast<T>(k.x)), centre = broadcast<W>(static_cast<T>(moments ? f.mean : 0.0));
-    const W constant = broadcast<W>(static_cast<T>(k.constant + k.x * (static_cast<double>(get(centre, 0)) - f.mean)));
+    const W slope = broadcast<W>(static_cast<T>(k.x)), centre = broadcast<W>(static_cast<T>(centred ? f.mean : 0.0));
+    const double drift = centred ? static_cast<double>(get(centre, 0)) - f.mean : 0.0;
+    const W constant = broadcast<W>(static_cast<T>(fma(k.x, drift, k.constant)));
     for (size_t start = 0; start < c; start += kBlock) {
       const size_t end = c - start < kBlock ? c : start + kBlock;
       const W factor = broadcast<W>(static_cast<T>(exponentials ? k.e * factors[start / kBlock] : 0.0));
       auto lane = [&](W e, W v) LC_LAMBDA {
-        if (exponentials && moments) return fma(e, factor, fma(v - centre, slope, constant));
-        if (exponentials) return e * factor;
-        return fma(v - centre, slope, constant);
+        if (exponentials && !moments) return e * factor;
+        const W linear = fma(centred ? v - centre : v, slope, constant);
+        return exponentials ? fma(e, factor, linear) : linear;
       };
       size_t i = start;
       for (; i + 2 * L <= end; i += 2 * L) {

@@ -10,6 +10,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
   alignas(64) T slope[kTinyColumns * L];
   const W zero = broadcast<W>(0), one = broadcast<W>(1);
   const T scale = static_cast<T>(shape.inverseTemperature);
+  const size_t counted = withoutTarget && c > 1 ? c - 1 : c;
   for (size_t base = begin; base < end; base += L) {
     const size_t count = end - base < L ? end - base : L;
     transposeIn(logits + base * c, c, c, count, x);
@@ -46,11 +47,14 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
     }
     W mean = zero, deviation = zero, squares = zero;
     if (moments) {
-      const W origin = load<W>(x);
-      for (size_t j = 0; j < c; ++j) mean = mean + (load<W>(x + j * L) - origin);
-      mean = origin + mean / broadcast<W>(static_cast<T>(c));
+      const W left = load<W>(y);
+      auto term = [&](W v, size_t j) LC_LAMBDA { return withoutTarget ? select(left == broadcast<W>(static_cast<T>(j)), zero, v) : v; };
+      // Equal entries have a mean that is exactly theirs: the origin is one of those that count.
+      const W origin = withoutTarget && c > 1 ? select(left == zero, load<W>(x + L), load<W>(x)) : load<W>(x);
+      for (size_t j = 0; j < c; ++j) mean = mean + term(load<W>(x + j * L) - origin, j);
+      mean = origin + mean / broadcast<W>(static_cast<T>(counted));
       for (size_t j = 0; j < c; ++j) {
-        const W v = load<W>(x + j * L) - mean;
+        const W v = term(load<W>(x + j * L) - mean, j);
         deviation = deviation + v;
         squares = fma(v, v, squares);
       }
@@ -64,7 +68,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
       f.target = H::get(load<W>(target), h);
       f.targetIsMax = H::get(s.argMax, h) == H::get(targets, h);
       f.smoothShift = H::get(shifted, h);
-      const f64x8 n = broadcast<f64x8>(shape.classes), drift = H::get(deviation, h) / n;
+      const f64x8 drift = H::get(deviation, h) / broadcast<f64x8>(static_cast<double>(counted));
       f.mean = H::get(mean, h) + drift;
       const f64x8 m2 = fnma(H::get(deviation, h), drift, H::get(squares, h));
       f.m2 = select(m2 < broadcast<f64x8>(0), broadcast<f64x8>(0), m2);
@@ -80,7 +84,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
         storeFirst(losses + base + first, select(in, loss, broadcast<f64x8>(0)), rows);
         if (extras) storeFirst(extras + base + first, select(in, extra, broadcast<f64x8>(0)), rows);
       }
-      exactMean[h] = f.mean;
+      exactMean[h] = centred ? f.mean : broadcast<f64x8>(0);
       ke[h] = k.e;
       kx[h] = k.x;
       kc[h] = k.constant;
@@ -96,7 +100,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
       W g = zero;
       if (exponentials) g = load<W>(e + j * L) * me;
       if (smooth) g = fma(mw, classWeight ? broadcast<W>(classWeight[j]) : one, g);
-      if (moments) g = g + fma(load<W>(x + j * L) - centre, mx, constant);
+      if (moments) g = g + fma(centred ? load<W>(x + j * L) - centre : load<W>(x + j * L), mx, constant);
       if (targeted) g = select(targets == broadcast<W>(static_cast<T>(j)), mt, g);
       if (softcap != 0) g = g * load<W>(slope + j * L);
       store(e + j * L, select(kept16 == zero, zero, g));

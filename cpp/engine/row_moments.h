@@ -62,5 +62,20 @@ template <class T> inline Moments rowMoments(const T* x, size_t n) {
   return row;
 }
 
+// Of all entries but the one at `skip`.
+template <class T> inline Moments rowMomentsWithout(const T* x, size_t n, size_t skip) {
+  Moments row;
+  for (size_t i = 0; i < n; i += kBlock) {
+    const size_t count = n - i < kBlock ? n - i : kBlock, hole = skip - i;
+    if (hole >= count) {
+      blockMoments(x + i, count, row);
+      continue;
+    }
+    if (hole > 0) blockMoments(x + i, hole, row);
+    if (hole + 1 < count) blockMoments(x + skip + 1, count - hole - 1, row);
+  }
+  return row;
+}
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

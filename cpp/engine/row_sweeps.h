@@ -1,14 +1,18 @@
 // The general form of the row engine, for what row statistics cannot say: sums over lanes in one or more sweeps, each folded to
 // row scalars, then one sweep that writes. A definition D has
 //   record
-//   softmaxInputs              the first so many row inputs come with their maximum and exponentials
+//   softmaxInputs              the first so many row inputs come softcapped (option logitSoftcap), with maximum and exponentials
 //   sweeps, sums[sweep]        how many sums each sweep takes
 //   Row                        the row's scalars, in double
 //   D(Call&), begin(Row&, const RowStart&)
 //   terms<S>(row, lane, W* out), fold<S>(Row&, const double*)     for each sweep S
 //   rowOutputs(row, double*)   per-row outputs (those without a column dimension), in the order of the record
 //   write(row, lane, W* out)   outputs with columns, in the order of the record
-// and optionally atTarget(row): what replaces the first written output at j = y.
+// and optionally
+//   atTarget(row)              what replaces the first written output at j = y
+//   pivotInput                 of ops without targets: the row input whose first largest entry stands for the target
+//   wideSums = true            lanes are summed in double
+// A sum that leaves out lane.isPivot keeps its digits where that entry is all but the whole.
 #pragma once
 #include "row_loss.h"
 
@@ -26,17 +30,42 @@ constexpr int countRowInputs(const Record& r) {
 template <class D, class = void> struct HasTargetFix { static constexpr bool value = false; };
 template <class D> struct HasTargetFix<D, decltype(void(&D::atTarget))> { static constexpr bool value = true; };
 
+template <class D, class = void> struct PivotOf { static constexpr int input = -1; };
+template <class D> struct PivotOf<D, decltype(void(D::pivotInput))> { static constexpr int input = D::pivotInput; };
+template <class D, class = void> struct HasWideSums { static constexpr bool value = false; };
+template <class D> struct HasWideSums<D, decltype(void(D::wideSums))> { static constexpr bool value = D::wideSums; };
+
+// Lanes of a sum, in T or in double.
+template <bool Wide, class T> struct LaneSum {
+  Vec<T> total = broadcast<Vec<T>>(0);
+  LC_FN void add(Vec<T> term) { total = total + term; }
+  LC_FN double fold() const { return foldSum(total); }
+};
+template <class T> struct LaneSum<true, T> {
+  f64x8 half[Halves<T>::count];
+  LC_FN LaneSum() {
+    for (f64x8& h : half) h = broadcast<f64x8>(0);
+  }
+  LC_FN void add(Vec<T> term) {
+    for (int h = 0; h < Halves<T>::count; ++h) half[h] = half[h] + Halves<T>::get(term, h);
+  }
+  LC_FN double fold() const { return foldSum(Halves<T>::count == 2 ? half[0] + half[Halves<T>::count - 1] : half[0]); }
+};
+
 template <class D, class T> struct RowSweeps {
   using W = Vec<T>;
   static constexpr size_t L = lanes<W>;
   static constexpr const Record& record = D::record;
   static constexpr int rowInputs = countRowInputs(D::record);
   static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
+  static constexpr int softcapAt = findOption(D::record, "logitSoftcap");
+  static constexpr int pivotInput = targeted ? -1 : PivotOf<D>::input;
 
   const D& d;
   Call& call;
   size_t c;
   double inverseTemperature = 1;
+  T softcap = 0;
   const T* inputs[kMaxRowInputs] = {};
   const T* columns[kMaxColumnInputs] = {};
   int columnCount = 0, written = 0, perRow = 0;
@@ -65,15 +94,21 @@ template <class D, class T> struct RowSweeps {
     }
     constexpr int at = findOption(D::record, "temperature");
     if (at >= 0) inverseTemperature = 1.0 / call.options[at < 0 ? 0 : at];
+    if (softcapAt >= 0) {
+      const double cap = call.options[softcapAt < 0 ? 0 : softcapAt];
+      if (cap == cap) softcap = static_cast<T>(cap);
+    }
   }
 
-  LC_FN void read(size_t i, size_t j, size_t count, const W* top, W scale, Lane<W>& lane) const {
+  LC_FN void read(size_t i, size_t j, size_t count, size_t pivot, const W* top, W scale, Lane<W>& lane) const {
+    lane.isPivot = laneIndex<W>() == broadcast<W>(static_cast<T>(static_cast<int64_t>(pivot) - static_cast<int64_t>(j)));
     for (int k = 0; k < rowInputs; ++k) {
       const T* p = inputs[k] + i * c + j;
       const T fill = k < D::softmaxInputs ? static_cast<T>(-__builtin_huge_val()) : T(0);
       lane.x[k] = count == L ? load<W>(p) : loadFirst<W>(p, count, fill);
     }
     for (int k = 0; k < D::softmaxInputs; ++k) {
+      if (softcapAt >= 0 && softcap != 0) lane.x[k] = tanh(lane.x[k] / broadcast<W>(softcap)) * broadcast<W>(softcap);
       lane.shifted[k] = (lane.x[k] - top[k]) * scale;
       lane.e[k] = expFlush(lane.shifted[k]);
     }
@@ -81,32 +116,31 @@ template <class D, class T> struct RowSweeps {
       lane.column[k] = columns[k] ? loadFirst<W>(columns[k] + j, count, 0) : broadcast<W>(1);
   }
 
-  template <int S> LC_FN void sweep(size_t i, typename D::Row& row, const W* top, W scale) const {
+  template <int S> LC_FN void sweep(size_t i, size_t pivot, typename D::Row& row, const W* top, W scale) const {
     if constexpr (S < D::sweeps) {
       constexpr int sums = D::sums[S];
       double total[kMaxSums] = {};
       const W zero = broadcast<W>(0);
       for (size_t start = 0; start < c; start += kBlock) {
         const size_t end = c - start < kBlock ? c : start + kBlock;
-        W acc[kMaxSums];
-        for (int k = 0; k < sums; ++k) acc[k] = zero;
+        LaneSum<HasWideSums<D>::value, T> acc[sums];
         for (size_t j = start; j < end; j += L) {
           const size_t count = end - j < L ? end - j : L;
           Lane<W> lane;
           W term[kMaxSums];
-          read(i, j, count, top, scale, lane);
+          read(i, j, count, pivot, top, scale, lane);
           d.template terms<S>(row, lane, term);
           if (count == L) {
-            for (int k = 0; k < sums; ++k) acc[k] = acc[k] + term[k];
+            for (int k = 0; k < sums; ++k) acc[k].add(term[k]);
           } else {
             const auto in = firstLanes<W>(count);
-            for (int k = 0; k < sums; ++k) acc[k] = acc[k] + select(in, term[k], zero);
+            for (int k = 0; k < sums; ++k) acc[k].add(select(in, term[k], zero));
           }
         }
-        for (int k = 0; k < sums; ++k) total[k] += foldSum(acc[k]);
+        for (int k = 0; k < sums; ++k) total[k] += acc[k].fold();
       }
       d.template fold<S>(row, total);
-      sweep<S + 1>(i, row, top, scale);
+      sweep<S + 1>(i, pivot, row, top, scale);
     }
   }
 
@@ -122,20 +156,31 @@ template <class D, class T> struct RowSweeps {
         if (outputs[k]) __builtin_memset(static_cast<void*>(outputs[k] + i * c), 0, c * sizeof(T));
       return;
     }
+    size_t pivot = 0;
     if (targeted) {
       start.target = marks[i];
-      for (int k = 0; k < rowInputs; ++k) start.targetValue[k] = static_cast<double>(inputs[k][i * c + static_cast<size_t>(marks[i])]);
+      pivot = static_cast<size_t>(marks[i]);
+    } else if (pivotInput >= 0) {
+      const Plain<T> r{inputs[pivotInput < 0 ? 0 : pivotInput] + i * c};
+      pivot = firstEqual<T>(r, c, rowMax<T>(r, c));
     }
+    if (targeted || pivotInput >= 0)
+      for (int k = 0; k < rowInputs; ++k) start.targetValue[k] = static_cast<double>(inputs[k][i * c + pivot]);
     W top[2];
     for (int k = 0; k < D::softmaxInputs; ++k) {
-      start.softmax[k] = rowSum<false>(Plain<T>{inputs[k] + i * c}, c, inverseTemperature, static_cast<T*>(nullptr), blocks, factors);
+      const T* x = inputs[k] + i * c;
+      T* nowhere = nullptr;
+      if (softcapAt >= 0 && softcap != 0)
+        start.softmax[k] = rowSum<false>(Softcapped<T>{x, softcap}, c, inverseTemperature, nowhere, blocks, factors);
+      else
+        start.softmax[k] = rowSum<false>(Plain<T>{x}, c, inverseTemperature, nowhere, blocks, factors);
       top[k] = broadcast<W>(static_cast<T>(start.softmax[k].max));
       if (start.softmax[k].max == -__builtin_huge_val()) start.softmax[k].others = __builtin_nan("");
     }
     const W scale = broadcast<W>(static_cast<T>(inverseTemperature));
     typename D::Row row{};
     d.begin(row, start);
-    sweep<0>(i, row, top, scale);
+    sweep<0>(i, pivot, row, top, scale);
     double values[kMaxOutputs] = {};
     d.rowOutputs(row, values);
     for (int k = 0; k < perRow; ++k) rowValues[k][i] = values[k];
@@ -144,13 +189,16 @@ template <class D, class T> struct RowSweeps {
       const size_t count = c - j < L ? c - j : L;
       Lane<W> lane;
       W out[kMaxOutputs];
-      read(i, j, count, top, scale, lane);
+      read(i, j, count, pivot, top, scale, lane);
       d.write(row, lane, out);
       for (int k = 0; k < written; ++k)
-        if (outputs[k]) storeFirst(outputs[k] + i * c + j, out[k], count);
+        if (outputs[k]) {
+          if (count == L) store(outputs[k] + i * c + j, out[k]);
+          else storeFirst(outputs[k] + i * c + j, out[k], count);
+        }
     }
     if constexpr (HasTargetFix<D>::value)
-      if (outputs[0]) outputs[0][i * c + static_cast<size_t>(start.target)] = static_cast<T>(d.atTarget(row));
+      if (outputs[0]) outputs[0][i * c + pivot] = static_cast<T>(d.atTarget(row));
   }
 
   void rows(size_t begin, size_t end) {

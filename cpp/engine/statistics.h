@@ -13,9 +13,16 @@ enum Need : unsigned {
   kMean = 8,            // mean of x                                1 / c
   kVariance = 16,       // population variance of x                 2 (x_j - mean) / c
   kTargetLogit = 32,    // x_y                                      delta_jy
+  kSum = 64,            // sum of x                                 1
+  kSquares = 128,       // sum of squares of x                      2 x_j
+  // Not a statistic: the four moments leave the target out. A loss of a confident row, where the target's share of a sum is all
+  // but the whole, keeps its digits and those of its gradient.
+  kWithoutTarget = 256,
 };
 constexpr unsigned kExponentials = kLogSumExp | kLogProb | kSmooth;
-constexpr unsigned kMoments = kMean | kVariance;
+constexpr unsigned kMoments = kMean | kVariance | kSum | kSquares;
+// Moments about the mean: their gradient is taken from x_j - mean, that of the raw sums from x_j.
+constexpr unsigned kCentred = kMean | kVariance;
 constexpr int kMaxParameters = 4;
 
 constexpr int bitsBelow(unsigned needs, unsigned bit) {
@@ -23,12 +30,12 @@ constexpr int bitsBelow(unsigned needs, unsigned bit) {
   for (unsigned b = 1; b < bit; b <<= 1) n += (needs & b) != 0;
   return n;
 }
-constexpr int bitCount(unsigned needs) { return bitsBelow(needs, 64); }
+constexpr int bitCount(unsigned needs) { return bitsBelow(needs, kWithoutTarget); }
 
 // What a definition sees. T is a number, lanes of numbers (many rows at once), or a dual of either.
 template <class T> struct Statistics {
   using V = ValueOf<T>;
-  T logSumExp, logProb, smooth, mean, variance, target;
+  T logSumExp, logProb, smooth, mean, variance, target, sum, squares;
   V parameter[kMaxParameters];  // per-row numbers of the definition: class weight, upstream gradient ...
   V classes;
 };
@@ -41,7 +48,8 @@ template <class V> struct Facts {
   V parameter[kMaxParameters];
 };
 
-// The gradient of a row: e_j * e + (x_j - mean) * x + constant + w_j * w, and atTarget instead at j = y.
+// The gradient of a row: e_j * e + (x_j - centre) * x + constant + w_j * w, and atTarget instead at j = y. The centre is the mean
+// for centred moments, else 0.
 template <class V> struct Coefficients {
   V e, x, constant, w, atTarget;
 };
@@ -80,11 +88,15 @@ template <unsigned needs, class T> LC_FN Statistics<T> statisticsOf(const Facts<
     }
     if (needs & kSmooth) s.smooth = S::of(fma(broadcast<V>(shape.weightSum), logSum, -f.smoothShift), kSmooth);
   }
-  if (!(needs & kExponentials)) s.logSumExp = S::of(zero, 64);
-  if (!(needs & kSmooth)) s.smooth = S::of(zero, 64);
+  if (!(needs & kExponentials)) s.logSumExp = S::of(zero, 0);
+  if (!(needs & kSmooth)) s.smooth = S::of(zero, 0);
   s.logProb = S::of(logProb, kLogProb);
   s.mean = S::of(f.mean, kMean);
-  s.variance = S::of(f.m2 / broadcast<V>(shape.classes), kVariance);
+  const double counted = (needs & kWithoutTarget) ? shape.classes - 1 : shape.classes;
+  s.variance = S::of(f.m2 / broadcast<V>(counted == 0 ? 1.0 : counted), kVariance);
+  const V total = f.mean * broadcast<V>(counted);
+  s.sum = S::of(total, kSum);
+  s.squares = S::of(fma(total, f.mean, f.m2), kSquares);
   s.target = S::of(f.target, kTargetLogit);
   for (int i = 0; i < kMaxParameters; ++i) s.parameter[i] = f.parameter[i];
   s.classes = broadcast<V>(shape.classes);
@@ -95,7 +107,6 @@ template <unsigned needs, class T> LC_FN Statistics<T> statisticsOf(const Facts<
 template <unsigned needs, class V>
 LC_FN Coefficients<V> coefficientsOf(const V* partial, const Facts<V>& f, const RowShape& shape, V targetWeight) {
   const V zero = broadcast<V>(0), one = broadcast<V>(1), invT = broadcast<V>(shape.inverseTemperature);
-  const V invC = one / broadcast<V>(shape.classes);
   auto at = [&](unsigned bit) -> V { return (needs & bit) ? partial[bitsBelow(needs, bit)] : zero; };
   Coefficients<V> c;
   c.e = c.x = c.constant = c.w = c.atTarget = zero;
@@ -115,9 +126,12 @@ LC_FN Coefficients<V> coefficientsOf(const V* partial, const Facts<V>& f, const 
     c.atTarget = fma(c.w, targetWeight, c.atTarget);
   }
   if (needs & kMoments) {
-    c.x = at(kVariance) * (invC + invC);
-    c.constant = at(kMean) * invC;
-    c.atTarget = c.atTarget + fma(c.x, f.target - f.mean, c.constant);
+    static_assert(!(needs & kCentred) || !(needs & (kSum | kSquares)), "a gradient has one centre");
+    const double counted = (needs & kWithoutTarget) ? shape.classes - 1 : shape.classes;
+    const V share = broadcast<V>(counted == 0 ? 0.0 : 1.0 / counted), squares = at(kSquares);
+    c.x = fma(at(kVariance), share + share, squares + squares);
+    c.constant = fma(at(kMean), share, at(kSum));
+    if (!(needs & kWithoutTarget)) c.atTarget = c.atTarget + fma(c.x, (needs & kCentred) ? f.target - f.mean : f.target, c.constant);
   }
   c.atTarget = c.atTarget + at(kTargetLogit);
   return c;

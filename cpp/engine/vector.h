@@ -1,6 +1,7 @@
 // Streams over flat arrays: sums in fixed chunks, and elementwise maps. Chunks, not threads, decide the order of addition.
 #pragma once
 #include "kernel.h"
+#include "tiny_rows.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -37,6 +38,46 @@ template <class T, int K, class F> inline bool sumOver(Call& call, size_t n, dou
         }
         for (int k = 0; k < K; ++k) partial[static_cast<size_t>(k) * chunks + chunk] += foldSum(acc[k]);
       }
+    }
+  });
+  for (int k = 0; k < K; ++k) sums[k] = orderedSum(partial + static_cast<size_t>(k) * chunks, chunks);
+  return true;
+}
+
+// sums[k] += terms over [begin, end) of I arrays in double lanes, where products of float32 numbers are exact. terms(const f64x8* x,
+// f64x8* out) of zeros must be zeros.
+template <class T, int I, int K, class F> LC_FN void wideSums(const T* const* arrays, size_t begin, size_t end, double* sums, F&& terms) {
+  using W = Vec<T>;
+  using H = Halves<T>;
+  constexpr size_t L = lanes<W>;
+  f64x8 acc[K][H::count];
+  for (int k = 0; k < K; ++k)
+    for (int h = 0; h < H::count; ++h) acc[k][h] = broadcast<f64x8>(0);
+  for (size_t i = begin; i < end; i += L) {
+    const size_t count = end - i < L ? end - i : L;
+    W x[I];
+    for (int a = 0; a < I; ++a) x[a] = readLanes(arrays[a] + i, count);
+    for (int h = 0; h < H::count; ++h) {
+      f64x8 half[I], term[K];
+      for (int a = 0; a < I; ++a) half[a] = H::get(x[a], h);
+      terms(half, term);
+      for (int k = 0; k < K; ++k) acc[k][h] = acc[k][h] + term[k];
+    }
+  }
+  for (int k = 0; k < K; ++k) sums[k] += sum(H::count == 2 ? acc[k][0] + acc[k][H::count - 1] : acc[k][0]);
+}
+
+// The same over flat arrays, in chunks. False if memory ran out.
+template <class T, int I, int K, class F> inline bool wideSumsOver(Call& call, const T* const* arrays, size_t n, double* sums, F&& terms) {
+  const size_t chunks = (n + kChunk - 1) / kChunk;
+  Scratch<double> partial(call, chunks * K);
+  if (!partial) return false;
+  parallel(call, chunks, 1, [&](size_t first, size_t last) {
+    for (size_t chunk = first; chunk < last; ++chunk) {
+      const size_t end = n - chunk * kChunk < kChunk ? n : (chunk + 1) * kChunk;
+      double part[K] = {};
+      wideSums<T, I, K>(arrays, chunk * kChunk, end, part, terms);
+      for (int k = 0; k < K; ++k) partial[static_cast<size_t>(k) * chunks + chunk] = part[k];
     }
   });
   for (int k = 0; k < K; ++k) sums[k] = orderedSum(partial + static_cast<size_t>(k) * chunks, chunks);

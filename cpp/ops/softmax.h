@@ -156,5 +156,36 @@ struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
   template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb * s.parameter[0]; }
 };
 
+// p_j (g_j - sum_k g_k p_k) / T from the forward output; with Log (g_j - exp(out_j) sum_k g_k) / T.
+template <bool Log> struct SoftmaxBackward {
+  static constexpr Record record{Log ? "logSoftmaxBackward" : "softmaxBackward", "core",
+    {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"out", "*,c", Kind::real, Log ? Domain::logProbability : Domain::probability}},
+    {kTemperature}, {inPlace(array("gradLogits", "*,c"), "gradOut")}, false, Log ? "logSoftmax" : "softmax"};
+  static constexpr int softmaxInputs = 0, sweeps = 1;
+  static constexpr int sums[1] = {1};
+  struct Row {
+    double inverseTemperature, sum;
+  };
+
+  explicit SoftmaxBackward(const Call&) {}
+  LC_FN void begin(Row& row, const RowStart& start) const { row.inverseTemperature = start.inverseTemperature; }
+  // A class without mass takes no part, whatever its upstream gradient.
+  template <int, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+    const W zero = broadcast<W>(0);
+    out[0] = Log ? lane.x[0] : select(lane.x[1] == zero, zero, lane.x[0] * lane.x[1]);
+  }
+  template <int> LC_FN void fold(Row& row, const double* sum) const { row.sum = sum[0]; }
+  LC_FN void rowOutputs(const Row&, double*) const {}
+  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+    const W zero = broadcast<W>(0), sum = broadcast<W>(row.sum), scale = broadcast<W>(row.inverseTemperature);
+    if (Log) {
+      const W p = exp(lane.x[1]);
+      out[0] = select(p == zero, lane.x[0], fnma(p, sum, lane.x[0])) * scale;
+    } else {
+      out[0] = select(lane.x[1] == zero, zero, lane.x[1] * (lane.x[0] - sum)) * scale;
+    }
+  }
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -8,11 +8,9 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-template <class S>
-struct Ieee;
+template <class S> struct Ieee;
 
-template <>
-struct Ieee<float> {
+template <> struct Ieee<float> {
   static constexpr float inf = __builtin_huge_valf();
   static constexpr float nan = __builtin_nanf("");
   static constexpr float minNormal = 0x1p-126f;
@@ -26,8 +24,8 @@ struct Ieee<float> {
   static constexpr std::uint32_t mantissaBits = 0x007fffffu;
   static constexpr std::uint32_t oneMinusThreeQuarters = 0x00400000u;
   static constexpr std::uint32_t threeQuarters = 0x3f400000u;
-  // ln 2 in two parts: to working precision for n <= 255 the product with the first
-  // part cancels exactly inside an fma; the short form has an exact product.
+  // ln 2 in two parts. n * ln2 is exact only inside an fma, where it cancels against x;
+  // n * ln2Short is a number of this type for every exponent n.
   static constexpr float log2e = 0x1.715476p+0f;
   static constexpr float ln2 = 0x1.62e43p-1f, ln2Rest = -0x1.05c610p-29f;
   static constexpr float ln2Short = 0x1.62e4p-1f, ln2ShortRest = 0x1.7f7d1cp-20f;
@@ -37,8 +35,7 @@ struct Ieee<float> {
   static constexpr float tanhFlat = 20.0f;
 };
 
-template <>
-struct Ieee<double> {
+template <> struct Ieee<double> {
   static constexpr double inf = __builtin_huge_val();
   static constexpr double nan = __builtin_nan("");
   static constexpr double minNormal = 0x1p-1022;
@@ -60,36 +57,22 @@ struct Ieee<double> {
   static constexpr double tanhFlat = 44.0;
 };
 
-template <class W>
-using Fp = Ieee<Scalar<W>>;
+template <class W> using Fp = Ieee<Scalar<W>>;
 
 // Shorthand for a broadcast constant.
-template <class W>
-LC_FN W constant(Scalar<W> x) {
-  return broadcast<W>(x);
-}
+template <class W> LC_FN W constant(Scalar<W> x) { return broadcast<W>(x); }
 
-template <class W>
-LC_FN W horner(W, Scalar<W> last) {
-  return broadcast<W>(last);
-}
-template <class W, class... Rest>
-LC_FN W horner(W x, Scalar<W> c, Rest... rest) {
-  return fma(horner(x, rest...), x, broadcast<W>(c));
-}
+template <class W> LC_FN W horner(W, Scalar<W> last) { return broadcast<W>(last); }
+template <class W, class... Rest> LC_FN W horner(W x, Scalar<W> c, Rest... rest) { return fma(horner(x, rest...), x, broadcast<W>(c)); }
 
 // ---- powers of two ---------------------------------------------------------------
 
 // 2^n for an integral n from the least normal exponent up to maxExponent + 1, where it
 // is infinite.
-template <class W>
-LC_FN W pow2(W n) {
-  return bitsToExponent(n + constant<W>(Fp<W>::roundBiased));
-}
+template <class W> LC_FN W pow2(W n) { return bitsToExponent(n + constant<W>(Fp<W>::roundBiased)); }
 
 // w * 2^n for |w| between 1/2 and 2: two steps, of which only the last can round.
-template <class W>
-LC_FN W scaleNearOne(W w, W n) {
+template <class W> LC_FN W scaleNearOne(W w, W n) {
   const W magic = constant<W>(Fp<W>::roundBiased);
   const W t = fma(n, constant<W>(0.5f), magic);
   return w * bitsToExponent(t) * pow2<W>(n - (t - magic));
@@ -97,8 +80,7 @@ LC_FN W scaleNearOne(W w, W n) {
 
 // w * 2^n for any w and integral finite n, rounded once. A step that leaves the normal range
 // is only taken when nothing but zero or infinity can follow.
-template <class W>
-LC_MATH W scaleByPowerOfTwo(W w, W n) {
+template <class W> LC_MATH W scaleByPowerOfTwo(W w, W n) {
   using F = Fp<W>;
   const W most = constant<W>(F::maxExponent);
   const W least = constant<W>(1.0f - F::maxExponent);
@@ -112,51 +94,38 @@ LC_MATH W scaleByPowerOfTwo(W w, W n) {
 }
 
 // x = m * 2^k with m in [0.75, 1.5), for positive finite x.
-template <class W>
-LC_FN void exponentAndMantissa(W x, W& m, W& k) {
+template <class W> LC_FN void exponentAndMantissa(W x, W& m, W& k) {
   using F = Fp<W>;
   const auto tiny = x < constant<W>(F::minNormal);
   x = select(tiny, x * constant<W>(F::toNormal), x);
   const W shifted = bitAdd(x, F::oneMinusThreeQuarters);
   m = bitAdd(bitAnd(shifted, F::mantissaBits), F::threeQuarters);
-  k = bitOr(exponentToBits(shifted), F::exponentOnlyBits) -
-      constant<W>(F::exponentOnly + F::maxExponent);
+  k = bitOr(exponentToBits(shifted), F::exponentOnlyBits) - constant<W>(F::exponentOnly + F::maxExponent);
   k = k - select(tiny, constant<W>(F::toNormalLog2), zero<W>());
 }
 
 // ---- exp -------------------------------------------------------------------------
 
 // e^r for |r| <= ln(2)/2.
-template <class W>
-LC_FN W expSeries(W r, float) {
-  return horner(r, 1.0f, 1.0f, 0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558b0p-5f, 0x1.12398ep-7f,
-                0x1.6a4dcep-10f);
+template <class W> LC_FN W expSeries(W r, float) {
+  return horner(r, 1.0f, 1.0f, 0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558b0p-5f, 0x1.12398ep-7f, 0x1.6a4dcep-10f);
 }
-template <class W>
-LC_FN W expSeries(W r, double) {
-  return horner(r, 1.0, 1.0, 0x1.000000000000ap-1, 0x1.5555555555504p-3, 0x1.55555555506a6p-5,
-                0x1.11111111256bfp-7, 0x1.6c16c1847eb4cp-10, 0x1.a01a013614e0dp-13,
-                0x1.a019994496019p-16, 0x1.71df0c5e2248ap-19, 0x1.28ae19603f61dp-22,
-                0x1.ada5a3762c4cdp-26);
+template <class W> LC_FN W expSeries(W r, double) {
+  return horner(r, 1.0, 1.0, 0x1.000000000000ap-1, 0x1.5555555555504p-3, 0x1.55555555506a6p-5, 0x1.11111111256bfp-7, 0x1.6c16c1847eb4cp-10,
+                0x1.a01a013614e0dp-13, 0x1.a019994496019p-16, 0x1.71df0c5e2248ap-19, 0x1.28ae19603f61dp-22, 0x1.ada5a3762c4cdp-26);
 }
 
 // (e^r - 1 - r) / r^2.
-template <class W>
-LC_FN W expm1Series(W r, float) {
-  return horner(r, 0.5f, 0x1.555554p-3f, 0x1.5554f4p-5f, 0x1.111318p-7f, 0x1.6d3ed4p-10f,
-                0x1.9de2a6p-13f);
+template <class W> LC_FN W expm1Series(W r, float) {
+  return horner(r, 0.5f, 0x1.555554p-3f, 0x1.5554f4p-5f, 0x1.111318p-7f, 0x1.6d3ed4p-10f, 0x1.9de2a6p-13f);
 }
-template <class W>
-LC_FN W expm1Series(W r, double) {
-  return horner(r, 0.5, 0x1.5555555555559p-3, 0x1.555555555554fp-5, 0x1.111111110f653p-7,
-                0x1.6c16c16c19d02p-10, 0x1.a01a01b004d6cp-13, 0x1.a01a019259deep-16,
-                0x1.71ddf80aa88c4p-19, 0x1.27e50a544df9ap-22, 0x1.af5f36e6c7819p-26,
-                0x1.1f278bc0f64aep-29);
+template <class W> LC_FN W expm1Series(W r, double) {
+  return horner(r, 0.5, 0x1.5555555555559p-3, 0x1.555555555554fp-5, 0x1.111111110f653p-7, 0x1.6c16c16c19d02p-10, 0x1.a01a01b004d6cp-13,
+                0x1.a01a019259deep-16, 0x1.71ddf80aa88c4p-19, 0x1.27e50a544df9ap-22, 0x1.af5f36e6c7819p-26, 0x1.1f278bc0f64aep-29);
 }
 
 // Splits x into n ln 2 + r; rounded holds n, biased, ready for bitsToExponent.
-template <class W>
-LC_FN W reduceExp(W x, W& n, W& rounded) {
+template <class W> LC_FN W reduceExp(W x, W& n, W& rounded) {
   using F = Fp<W>;
   const W magic = constant<W>(F::roundBiased);
   rounded = fma(x, constant<W>(F::log2e), magic);
@@ -165,13 +134,9 @@ LC_FN W reduceExp(W x, W& n, W& rounded) {
 }
 
 // The bounds come first in min and max because a NaN in the second operand survives.
-template <class W>
-LC_FN W clampKeepNan(W x, Scalar<W> low, Scalar<W> high) {
-  return max(constant<W>(low), min(constant<W>(high), x));
-}
+template <class W> LC_FN W clampKeepNan(W x, Scalar<W> low, Scalar<W> high) { return max(constant<W>(low), min(constant<W>(high), x)); }
 
-template <class W>
-LC_MATH W exp(W x) {
+template <class W> LC_MATH W exp(W x) {
   using F = Fp<W>;
   W n, rounded;
   const W r = reduceExp(clampKeepNan(x, F::expLow, F::expHigh), n, rounded);
@@ -179,25 +144,19 @@ LC_MATH W exp(W x) {
 }
 
 // x < limit ? 0 : a * b.
-template <class W>
-LC_FN W mulUnlessLess(W a, W b, W x, W limit) {
-  return select(x < limit, zero<W>(), a * b);
-}
+template <class W> LC_FN W mulUnlessLess(W a, W b, W x, W limit) { return select(x < limit, zero<W>(), a * b); }
 
 // exp for sums of many terms: results below the least normal number become 0, and
 // overflow begins half a binade early (float: above 88.37, double: above 709.43).
 // Everywhere else it equals exp.
-template <class W>
-LC_MATH W expFlush(W x) {
+template <class W> LC_MATH W expFlush(W x) {
   using F = Fp<W>;
   W n, rounded;
   const W r = reduceExp(min(constant<W>(F::flushHigh), x), n, rounded);
-  return mulUnlessLess(expSeries(r, Scalar<W>{}), bitsToExponent(rounded), x,
-                       constant<W>(F::flushLow));
+  return mulUnlessLess(expSeries(r, Scalar<W>{}), bitsToExponent(rounded), x, constant<W>(F::flushLow));
 }
 
-template <class W>
-LC_MATH W expm1(W x) {
+template <class W> LC_MATH W expm1(W x) {
   using F = Fp<W>;
   W n, rounded;
   const W c = clampKeepNan(x, F::expm1Low, F::expHigh);
@@ -216,52 +175,44 @@ LC_MATH W expm1(W x) {
 
 // log(m 2^k) with f = m - 1, m in [0.75, 1.5). The sum k ln 2 + f keeps its rounding
 // error, otherwise the result near sqrt(1/2) loses its last bit.
-template <class W>
-LC_FN W logSum(W k, W f, W rest) {
+template <class W> LC_FN W logSum(W k, W f, W rest) {
   const W ln2 = constant<W>(Fp<W>::ln2Short);
   const W high = fma(k, ln2, f);
   const W error = f - fnma(k, ln2, high);
   return high + (error + fma(k, constant<W>(Fp<W>::ln2ShortRest), rest));
 }
 
-template <class W>
-LC_FN W logReduced(W k, W f, float) {
-  const W p = horner(f, 0x1.55555ap-2f, -0x1.000070p-2f, 0x1.99975cp-3f, -0x1.551934p-3f,
-                     0x1.2463f8p-3f, -0x1.04b5e0p-3f, 0x1.df2352p-4f, -0x1.74b6aap-4f,
-                     0x1.33609ap-5f);
+template <class W> LC_FN W logReduced(W k, W f, float) {
+  const W p = horner(f, 0x1.55555ap-2f, -0x1.000070p-2f, 0x1.99975cp-3f, -0x1.551934p-3f, 0x1.2463f8p-3f, -0x1.04b5e0p-3f, 0x1.df2352p-4f,
+                     -0x1.74b6aap-4f, 0x1.33609ap-5f);
   return logSum(k, f, fma(f, p, constant<W>(-0.5f)) * (f * f));
 }
 
 // 2 atanh(s) = log(1 + f) with s = f / (2 + f): half the terms of a series in f.
-template <class W>
-LC_FN W logReduced(W k, W f, double) {
+template <class W> LC_FN W logReduced(W k, W f, double) {
   const W s = f / (constant<W>(2.0) + f);
   const W z = s * s;
-  const W p = horner(z, 0x1.555555555554fp-1, 0x1.999999999c17ap-2, 0x1.24924921e43bep-2,
-                     0x1.c71c748fd6d79p-3, 0x1.745c4ad3741cbp-3, 0x1.3b35c23e014f3p-3,
-                     0x1.0dcb76379b188p-3, 0x1.1b82995dcc411p-3);
+  const W p = horner(z, 0x1.555555555554fp-1, 0x1.999999999c17ap-2, 0x1.24924921e43bep-2, 0x1.c71c748fd6d79p-3, 0x1.745c4ad3741cbp-3,
+                     0x1.3b35c23e014f3p-3, 0x1.0dcb76379b188p-3, 0x1.1b82995dcc411p-3);
   const W halfSquare = constant<W>(0.5) * f * f;
   return logSum(k, f, s * fma(z, p, halfSquare) - halfSquare);
 }
 
 // The values of log where x is not a positive finite number.
-template <class W>
-LC_FN W logSpecial(W x, W y) {
+template <class W> LC_FN W logSpecial(W x, W y) {
   using F = Fp<W>;
   y = select(x < constant<W>(F::inf), y, x);
   y = select(x < zero<W>(), constant<W>(F::nan), y);
   return select(x == zero<W>(), constant<W>(-F::inf), y);
 }
 
-template <class W>
-LC_MATH W log(W x) {
+template <class W> LC_MATH W log(W x) {
   W m, k;
   exponentAndMantissa(x, m, k);
   return logSpecial(x, logReduced(k, m - constant<W>(1.0f), Scalar<W>{}));
 }
 
-template <class W>
-LC_MATH W log1p(W x) {
+template <class W> LC_MATH W log1p(W x) {
   const W one = constant<W>(1.0f);
   const W u = one + x;
   // The exact rounding error of the sum, whichever term is larger.
@@ -278,22 +229,17 @@ LC_MATH W log1p(W x) {
 // ---- compositions ----------------------------------------------------------------
 
 // (tanh(a) - a) / a^3 for a <= 0.55, in z = a^2.
-template <class W>
-LC_FN W tanhSeries(W z, float) {
-  return horner(z, -0x1.55554ap-2f, 0x1.110cfep-3f, -0x1.b922d8p-5f, 0x1.591388p-6f,
-                -0x1.9a5842p-8f);
+template <class W> LC_FN W tanhSeries(W z, float) {
+  return horner(z, -0x1.55554ap-2f, 0x1.110cfep-3f, -0x1.b922d8p-5f, 0x1.591388p-6f, -0x1.9a5842p-8f);
 }
-template <class W>
-LC_FN W tanhSeries(W z, double) {
-  return horner(z, -0x1.555555555554fp-2, 0x1.1111111110790p-3, -0x1.ba1ba1b97ca5cp-5,
-                0x1.664f4859395a6p-6, -0x1.226e2f0cc8589p-7, 0x1.d6d29a4668090p-9,
-                -0x1.7d8fc17958dbfp-10, 0x1.34830e6537998p-11, -0x1.e968ffa8f5b9fp-13,
-                0x1.5d5fc93c4663ap-14, -0x1.46db78706bc58p-16);
+template <class W> LC_FN W tanhSeries(W z, double) {
+  return horner(z, -0x1.555555555554fp-2, 0x1.1111111110790p-3, -0x1.ba1ba1b97ca5cp-5, 0x1.664f4859395a6p-6, -0x1.226e2f0cc8589p-7,
+                0x1.d6d29a4668090p-9, -0x1.7d8fc17958dbfp-10, 0x1.34830e6537998p-11, -0x1.e968ffa8f5b9fp-13, 0x1.5d5fc93c4663ap-14,
+                -0x1.46db78706bc58p-16);
 }
 
 // A series near 0, because e^2a loses the digits of a small a; else 1 - 2 / (e^2a + 1).
-template <class W>
-LC_MATH W tanh(W x) {
+template <class W> LC_MATH W tanh(W x) {
   const W one = constant<W>(1.0f);
   const W a = abs(x);
   const W z = a * a;
@@ -305,22 +251,17 @@ LC_MATH W tanh(W x) {
   return copysign(select(a < constant<W>(0.55f), near, far), x);
 }
 
-template <class W>
-LC_MATH W sigmoid(W x) {
+template <class W> LC_MATH W sigmoid(W x) {
   const W one = constant<W>(1.0f);
   const W e = exp(-abs(x));
   return select(x < zero<W>(), e, one) / (one + e);
 }
 
 // log(1 + e^x).
-template <class W>
-LC_MATH W softplus(W x) {
-  return max(zero<W>(), x) + log1p(exp(-abs(x)));
-}
+template <class W> LC_MATH W softplus(W x) { return max(zero<W>(), x) + log1p(exp(-abs(x))); }
 
 // log(e^a + e^b).
-template <class W>
-LC_MATH W logAddExp(W a, W b) {
+template <class W> LC_MATH W logAddExp(W a, W b) {
   // Equal infinities have no difference.
   const W d = select(a == b, zero<W>(), a - b);
   return max(a, b) + log1p(exp(-abs(d)));

@@ -19,45 +19,41 @@ struct m64x8 {
   std::int64_t v[8];
 };
 
-template <>
-struct Traits<f32x16> {
+template <> struct Traits<f32x16> {
   using Scalar = float;
   using Mask = m32x16;
   using Bits = std::uint32_t;
   static constexpr int lanes = 16;
 };
 
-template <>
-struct Traits<f64x8> {
+template <> struct Traits<f64x8> {
   using Scalar = double;
   using Mask = m64x8;
   using Bits = std::uint64_t;
   static constexpr int lanes = 8;
 };
 
-template <>
-struct VecOf<float> {
+template <> struct VecOf<float> {
   using type = f32x16;
 };
 
-template <>
-struct VecOf<double> {
+template <> struct VecOf<double> {
   using type = f64x8;
 };
 
 #define LC_EACH(N) for (int i = 0; i < N; ++i)
 
-#define LC_OP2(V, N, name, expr)   \
-  LC_FN V name(V a, V b) {         \
-    V r;                           \
-    LC_EACH(N) r.v[i] = expr;      \
-    return r;                      \
+#define LC_OP2(V, N, name, expr) \
+  LC_FN V name(V a, V b) {       \
+    V r;                         \
+    LC_EACH(N) r.v[i] = expr;    \
+    return r;                    \
   }
-#define LC_OP1(V, N, name, expr)   \
-  LC_FN V name(V a) {              \
-    V r;                           \
-    LC_EACH(N) r.v[i] = expr;      \
-    return r;                      \
+#define LC_OP1(V, N, name, expr) \
+  LC_FN V name(V a) {            \
+    V r;                         \
+    LC_EACH(N) r.v[i] = expr;    \
+    return r;                    \
   }
 #define LC_OPB(V, N, U, name, expr) \
   LC_FN V name(V a, U b) {          \
@@ -65,107 +61,100 @@ struct VecOf<double> {
     LC_EACH(N) r.v[i] = expr;       \
     return r;                       \
   }
-#define LC_CMP(V, M, N, name, op)                    \
-  LC_FN M name(V a, V b) {                           \
-    M r;                                             \
-    LC_EACH(N) r.v[i] = a.v[i] op b.v[i] ? -1 : 0;   \
-    return r;                                        \
+#define LC_CMP(V, M, N, name, op)                  \
+  LC_FN M name(V a, V b) {                         \
+    M r;                                           \
+    LC_EACH(N) r.v[i] = a.v[i] op b.v[i] ? -1 : 0; \
+    return r;                                      \
   }
 
-#define LC_PORTABLE(V, M, S, U, N)                                       \
-  template <>                                                            \
-  LC_FN V broadcast<V>(S x) {                                            \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = x;                                               \
-    return r;                                                            \
-  }                                                                      \
-  template <>                                                            \
-  LC_FN V load<V>(const S* p) {                                          \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = p[i];                                            \
-    return r;                                                            \
-  }                                                                      \
-  template <>                                                            \
-  LC_FN V loadFirst<V>(const S* p, int count, S fill) {                  \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = i < count ? p[i] : fill;                         \
-    return r;                                                            \
-  }                                                                      \
-  template <>                                                            \
-  LC_FN V laneIndex<V>() {                                               \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = static_cast<S>(i);                               \
-    return r;                                                            \
-  }                                                                      \
-  template <>                                                            \
-  LC_FN M firstLanes<V>(int count) {                                     \
-    M r;                                                                 \
-    LC_EACH(N) r.v[i] = i < count ? -1 : 0;                              \
-    return r;                                                            \
-  }                                                                      \
-  LC_FN void store(S* p, V w) { LC_EACH(N) p[i] = w.v[i]; }              \
-  LC_FN void storeFirst(S* p, V w, int count) {                          \
-    LC_EACH(N) if (i < count) p[i] = w.v[i];                             \
-  }                                                                      \
-  LC_OP2(V, N, operator+, a.v[i] + b.v[i])                               \
-  LC_OP2(V, N, operator-, a.v[i] - b.v[i])                               \
-  LC_OP2(V, N, operator*, a.v[i] * b.v[i])                               \
-  LC_OP2(V, N, operator/, a.v[i] / b.v[i])                               \
-  LC_OP2(V, N, min, min(a.v[i], b.v[i]))                                 \
-  LC_OP2(V, N, max, max(a.v[i], b.v[i]))                                 \
-  LC_OP2(V, N, copysign, copysign(a.v[i], b.v[i]))                       \
-  LC_OP1(V, N, sqrt, sqrt(a.v[i]))                                       \
-  LC_OP1(V, N, floor, floor(a.v[i]))                                     \
-  LC_OP1(V, N, roundEven, roundEven(a.v[i]))                             \
-  LC_OPB(V, N, U, bitAnd, bitAnd(a.v[i], b))                             \
-  LC_OPB(V, N, U, bitOr, bitOr(a.v[i], b))                               \
-  LC_OPB(V, N, U, bitXor, fromBits(static_cast<U>(toBits(a.v[i]) ^ b)))  \
-  LC_OPB(V, N, U, bitAdd, bitAdd(a.v[i], b))                             \
-  LC_OP1(V, N, bitsToExponent, bitsToExponent(a.v[i]))                   \
-  LC_OP1(V, N, exponentToBits, exponentToBits(a.v[i]))                   \
-  LC_FN V fma(V a, V b, V c) {                                           \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = fma(a.v[i], b.v[i], c.v[i]);                     \
-    return r;                                                            \
-  }                                                                      \
-  LC_FN V fnma(V a, V b, V c) {                                          \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = fnma(a.v[i], b.v[i], c.v[i]);                    \
-    return r;                                                            \
-  }                                                                      \
-  LC_CMP(V, M, N, operator<, <)                                          \
-  LC_CMP(V, M, N, operator<=, <=)                                        \
-  LC_CMP(V, M, N, operator>, >)                                          \
-  LC_CMP(V, M, N, operator>=, >=)                                        \
-  LC_CMP(V, M, N, operator==, ==)                                        \
-  LC_CMP(V, M, N, operator!=, !=)                                        \
-  LC_OP2(M, N, operator&, a.v[i] & b.v[i])                               \
-  LC_OP2(M, N, operator|, a.v[i] | b.v[i])                               \
-  LC_OP1(M, N, operator~, ~a.v[i])                                       \
-  LC_FN V select(M m, V a, V b) {                                        \
-    V r;                                                                 \
-    LC_EACH(N) r.v[i] = m.v[i] ? a.v[i] : b.v[i];                        \
-    return r;                                                            \
-  }                                                                      \
-  LC_FN unsigned maskBits(M m) {                                         \
-    unsigned bits = 0;                                                   \
-    LC_EACH(N) bits |= (m.v[i] ? 1u : 0u) << i;                          \
-    return bits;                                                         \
-  }                                                                      \
-  LC_FN S sum(V w) {                                                     \
-    for (int half = N / 2; half > 0; half /= 2)                          \
-      for (int i = 0; i < half; ++i) w.v[i] = w.v[i] + w.v[i + half];    \
-    return w.v[0];                                                       \
-  }                                                                      \
-  LC_FN S maxAcross(V w) {                                               \
-    for (int half = N / 2; half > 0; half /= 2)                          \
-      for (int i = 0; i < half; ++i) w.v[i] = max(w.v[i], w.v[i + half]); \
-    return w.v[0];                                                       \
-  }                                                                      \
-  LC_FN S minAcross(V w) {                                               \
-    for (int half = N / 2; half > 0; half /= 2)                          \
-      for (int i = 0; i < half; ++i) w.v[i] = min(w.v[i], w.v[i + half]); \
-    return w.v[0];                                                       \
+#define LC_PORTABLE(V, M, S, U, N)                                                         \
+  template <> LC_FN V broadcast<V>(S x) {                                                  \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = x;                                                                 \
+    return r;                                                                              \
+  }                                                                                        \
+  template <> LC_FN V load<V>(const S* p) {                                                \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = p[i];                                                              \
+    return r;                                                                              \
+  }                                                                                        \
+  template <> LC_FN V loadFirst<V>(const S* p, int count, S fill) {                        \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = i < count ? p[i] : fill;                                           \
+    return r;                                                                              \
+  }                                                                                        \
+  template <> LC_FN V laneIndex<V>() {                                                     \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = static_cast<S>(i);                                                 \
+    return r;                                                                              \
+  }                                                                                        \
+  template <> LC_FN M firstLanes<V>(int count) {                                           \
+    M r;                                                                                   \
+    LC_EACH(N) r.v[i] = i < count ? -1 : 0;                                                \
+    return r;                                                                              \
+  }                                                                                        \
+  LC_FN void store(S* p, V w) { LC_EACH(N) p[i] = w.v[i]; }                                \
+  LC_FN void storeFirst(S* p, V w, int count) { LC_EACH(N) if (i < count) p[i] = w.v[i]; } \
+  LC_OP2(V, N, operator+, a.v[i] + b.v[i])                                                 \
+  LC_OP2(V, N, operator-, a.v[i] - b.v[i])                                                 \
+  LC_OP2(V, N, operator*, a.v[i] * b.v[i])                                                 \
+  LC_OP2(V, N, operator/, a.v[i] / b.v[i])                                                 \
+  LC_OP2(V, N, min, min(a.v[i], b.v[i]))                                                   \
+  LC_OP2(V, N, max, max(a.v[i], b.v[i]))                                                   \
+  LC_OP2(V, N, copysign, copysign(a.v[i], b.v[i]))                                         \
+  LC_OP1(V, N, sqrt, sqrt(a.v[i]))                                                         \
+  LC_OP1(V, N, floor, floor(a.v[i]))                                                       \
+  LC_OP1(V, N, roundEven, roundEven(a.v[i]))                                               \
+  LC_OPB(V, N, U, bitAnd, bitAnd(a.v[i], b))                                               \
+  LC_OPB(V, N, U, bitOr, bitOr(a.v[i], b))                                                 \
+  LC_OPB(V, N, U, bitXor, fromBits(static_cast<U>(toBits(a.v[i]) ^ b)))                    \
+  LC_OPB(V, N, U, bitAdd, bitAdd(a.v[i], b))                                               \
+  LC_OP1(V, N, bitsToExponent, bitsToExponent(a.v[i]))                                     \
+  LC_OP1(V, N, exponentToBits, exponentToBits(a.v[i]))                                     \
+  LC_FN V fma(V a, V b, V c) {                                                             \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = fma(a.v[i], b.v[i], c.v[i]);                                       \
+    return r;                                                                              \
+  }                                                                                        \
+  LC_FN V fnma(V a, V b, V c) {                                                            \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = fnma(a.v[i], b.v[i], c.v[i]);                                      \
+    return r;                                                                              \
+  }                                                                                        \
+  LC_CMP(V, M, N, operator<, <)                                                            \
+  LC_CMP(V, M, N, operator<=, <=)                                                          \
+  LC_CMP(V, M, N, operator>, >)                                                            \
+  LC_CMP(V, M, N, operator>=, >=)                                                          \
+  LC_CMP(V, M, N, operator==, ==)                                                          \
+  LC_CMP(V, M, N, operator!=, !=)                                                          \
+  LC_OP2(M, N, operator&, a.v[i] & b.v[i])                                                 \
+  LC_OP2(M, N, operator|, a.v[i] | b.v[i])                                                 \
+  LC_OP1(M, N, operator~, ~a.v[i])                                                         \
+  LC_FN V select(M m, V a, V b) {                                                          \
+    V r;                                                                                   \
+    LC_EACH(N) r.v[i] = m.v[i] ? a.v[i] : b.v[i];                                          \
+    return r;                                                                              \
+  }                                                                                        \
+  LC_FN unsigned maskBits(M m) {                                                           \
+    unsigned bits = 0;                                                                     \
+    LC_EACH(N) bits |= (m.v[i] ? 1u : 0u) << i;                                            \
+    return bits;                                                                           \
+  }                                                                                        \
+  LC_FN S sum(V w) {                                                                       \
+    for (int half = N / 2; half > 0; half /= 2)                                            \
+      for (int i = 0; i < half; ++i) w.v[i] = w.v[i] + w.v[i + half];                      \
+    return w.v[0];                                                                         \
+  }                                                                                        \
+  LC_FN S maxAcross(V w) {                                                                 \
+    for (int half = N / 2; half > 0; half /= 2)                                            \
+      for (int i = 0; i < half; ++i) w.v[i] = max(w.v[i], w.v[i + half]);                  \
+    return w.v[0];                                                                         \
+  }                                                                                        \
+  LC_FN S minAcross(V w) {                                                                 \
+    for (int half = N / 2; half > 0; half /= 2)                                            \
+      for (int i = 0; i < half; ++i) w.v[i] = min(w.v[i], w.v[i + half]);                  \
+    return w.v[0];                                                                         \
   }
 
 LC_PORTABLE(f32x16, m32x16, float, std::uint32_t, 16)

@@ -4,66 +4,45 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-template <class W>
-struct Traits;
+template <class W> struct Traits;
 
-template <>
-struct Traits<float> {
+template <> struct Traits<float> {
   using Scalar = float;
   using Mask = bool;
   using Bits = std::uint32_t;
   static constexpr int lanes = 1;
 };
 
-template <>
-struct Traits<double> {
+template <> struct Traits<double> {
   using Scalar = double;
   using Mask = bool;
   using Bits = std::uint64_t;
   static constexpr int lanes = 1;
 };
 
-template <class W>
-using Scalar = typename Traits<W>::Scalar;
-template <class W>
-using Mask = typename Traits<W>::Mask;
-template <class W>
-using Bits = typename Traits<W>::Bits;
-template <class W>
-constexpr int lanes = Traits<W>::lanes;
+template <class W> using Scalar = typename Traits<W>::Scalar;
+template <class W> using Mask = typename Traits<W>::Mask;
+template <class W> using Bits = typename Traits<W>::Bits;
+template <class W> constexpr int lanes = Traits<W>::lanes;
 
 // The vector type of a scalar type; the vector levels specialize it.
-template <class S>
-struct VecOf;
-template <class S>
-using Vec = typename VecOf<S>::type;
+template <class S> struct VecOf;
+template <class S> using Vec = typename VecOf<S>::type;
 
-template <class W>
-LC_FN W broadcast(Scalar<W> x);
-template <class W>
-LC_FN W load(const Scalar<W>* p);
+template <class W> LC_FN W broadcast(Scalar<W> x);
+template <class W> LC_FN W load(const Scalar<W>* p);
 // Lanes from count on are fill; memory from p + count on is never touched.
-template <class W>
-LC_FN W loadFirst(const Scalar<W>* p, int count, Scalar<W> fill = 0);
-template <class W>
-LC_FN W laneIndex();
+template <class W> LC_FN W loadFirst(const Scalar<W>* p, int count, Scalar<W> fill = 0);
+template <class W> LC_FN W laneIndex();
 // True in the lanes below count.
-template <class W>
-LC_FN Mask<W> firstLanes(int count);
-template <class W>
-LC_FN W zero() {
-  return broadcast<W>(0);
-}
+template <class W> LC_FN Mask<W> firstLanes(int count);
+template <class W> LC_FN W zero() { return broadcast<W>(0); }
 
 #if defined(__CUDA_ARCH__)
 LC_FN std::uint32_t toBits(float x) { return __float_as_uint(x); }
-LC_FN std::uint64_t toBits(double x) {
-  return static_cast<std::uint64_t>(__double_as_longlong(x));
-}
+LC_FN std::uint64_t toBits(double x) { return static_cast<std::uint64_t>(__double_as_longlong(x)); }
 LC_FN float fromBits(std::uint32_t u) { return __uint_as_float(u); }
-LC_FN double fromBits(std::uint64_t u) {
-  return __longlong_as_double(static_cast<long long>(u));
-}
+LC_FN double fromBits(std::uint64_t u) { return __longlong_as_double(static_cast<long long>(u)); }
 LC_FN float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 LC_FN double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
 LC_FN float sqrt(float a) { return __fsqrt_rn(a); }
@@ -105,49 +84,32 @@ LC_FN double roundEven(double a) { return __builtin_rint(a); }
 #endif
 
 // Bit patterns as integers: the few operations the exponent tricks in math.h need.
-#define LC_X(S, U, MANTISSA, SIGN)                                                 \
-  template <>                                                                           \
-  LC_FN S broadcast<S>(S x) {                                                           \
-    return x;                                                                           \
-  }                                                                                     \
-  template <>                                                                           \
-  LC_FN S load<S>(const S* p) {                                                         \
-    return *p;                                                                          \
-  }                                                                                     \
-  template <>                                                                           \
-  LC_FN S loadFirst<S>(const S* p, int count, S fill) {                                 \
-    return count > 0 ? *p : fill;                                                       \
-  }                                                                                     \
-  template <>                                                                           \
-  LC_FN S laneIndex<S>() {                                                              \
-    return 0;                                                                           \
-  }                                                                                     \
-  template <>                                                                           \
-  LC_FN bool firstLanes<S>(int count) {                                                 \
-    return count > 0;                                                                   \
-  }                                                                                     \
-  LC_FN void store(S* p, S w) { *p = w; }                                               \
-  LC_FN void storeFirst(S* p, S w, int count) {                                         \
-    if (count > 0) *p = w;                                                              \
-  }                                                                                     \
-  LC_FN S fnma(S a, S b, S c) { return fma(-a, b, c); }                                 \
-  LC_FN S min(S a, S b) { return a < b ? a : b; }                                       \
-  LC_FN S max(S a, S b) { return a > b ? a : b; }                                       \
-  LC_FN S abs(S a) { return fromBits(static_cast<Bits<S>>(toBits(a) & ~(SIGN))); }                            \
-  LC_FN S copysign(S mag, S sgn) {                                                      \
-    return fromBits(static_cast<Bits<S>>((toBits(mag) & ~(SIGN)) | (toBits(sgn) & (SIGN))));                  \
-  }                                                                                     \
-  LC_FN bool isNan(S a) { return a != a; }                                              \
-  LC_FN S select(bool m, S a, S b) { return m ? a : b; }                                \
-  LC_FN S sum(S w) { return w; }                                                        \
-  LC_FN S maxAcross(S w) { return w; }                                                  \
-  LC_FN S minAcross(S w) { return w; }                                                  \
-  LC_FN S get(S w, int) { return w; }                                                   \
-  LC_FN S withLane(S, int, S x) { return x; }                                           \
-  LC_FN S bitAnd(S a, U b) { return fromBits(toBits(a) & b); }                          \
-  LC_FN S bitOr(S a, U b) { return fromBits(toBits(a) | b); }                           \
-  LC_FN S bitAdd(S a, U b) { return fromBits(static_cast<U>(toBits(a) + b)); }          \
-  LC_FN S bitsToExponent(S a) { return fromBits(static_cast<U>(toBits(a) << MANTISSA)); } \
+#define LC_X(S, U, MANTISSA, SIGN)                                                                                            \
+  template <> LC_FN S broadcast<S>(S x) { return x; }                                                                         \
+  template <> LC_FN S load<S>(const S* p) { return *p; }                                                                      \
+  template <> LC_FN S loadFirst<S>(const S* p, int count, S fill) { return count > 0 ? *p : fill; }                           \
+  template <> LC_FN S laneIndex<S>() { return 0; }                                                                            \
+  template <> LC_FN bool firstLanes<S>(int count) { return count > 0; }                                                       \
+  LC_FN void store(S* p, S w) { *p = w; }                                                                                     \
+  LC_FN void storeFirst(S* p, S w, int count) {                                                                               \
+    if (count > 0) *p = w;                                                                                                    \
+  }                                                                                                                           \
+  LC_FN S fnma(S a, S b, S c) { return fma(-a, b, c); }                                                                       \
+  LC_FN S min(S a, S b) { return a < b ? a : b; }                                                                             \
+  LC_FN S max(S a, S b) { return a > b ? a : b; }                                                                             \
+  LC_FN S abs(S a) { return fromBits(static_cast<Bits<S>>(toBits(a) & ~(SIGN))); }                                            \
+  LC_FN S copysign(S mag, S sgn) { return fromBits(static_cast<Bits<S>>((toBits(mag) & ~(SIGN)) | (toBits(sgn) & (SIGN)))); } \
+  LC_FN bool isNan(S a) { return a != a; }                                                                                    \
+  LC_FN S select(bool m, S a, S b) { return m ? a : b; }                                                                      \
+  LC_FN S sum(S w) { return w; }                                                                                              \
+  LC_FN S maxAcross(S w) { return w; }                                                                                        \
+  LC_FN S minAcross(S w) { return w; }                                                                                        \
+  LC_FN S get(S w, int) { return w; }                                                                                         \
+  LC_FN S withLane(S, int, S x) { return x; }                                                                                 \
+  LC_FN S bitAnd(S a, U b) { return fromBits(toBits(a) & b); }                                                                \
+  LC_FN S bitOr(S a, U b) { return fromBits(toBits(a) | b); }                                                                 \
+  LC_FN S bitAdd(S a, U b) { return fromBits(static_cast<U>(toBits(a) + b)); }                                                \
+  LC_FN S bitsToExponent(S a) { return fromBits(static_cast<U>(toBits(a) << MANTISSA)); }                                     \
   LC_FN S exponentToBits(S a) { return fromBits(static_cast<U>(toBits(a) >> MANTISSA)); }
 
 LC_X(float, std::uint32_t, 23, 0x80000000u)

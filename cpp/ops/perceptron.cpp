@@ -1,0 +1,374 @@
+#include "perceptron.h"
+
+#include "../engine/family.h"
+#include "../engine/matvec.h"
+#include "../engine/wide.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr double kLargest = 1.7976931348623157e308;
+constexpr Input kFeatures{"features", "n,d"}, kSigns{"labels", "n", Kind::sign}, kTheta{"theta", "d"};
+
+// A sample that is not shown to be right counts as wrong: a margin of 0, and one of NaN.
+LC_FN bool isWrong(double margin) { return !(margin > 0); }
+
+// Everything here is in double: n margins are few beside the n x d features, and a rounded margin may change its sign.
+struct Gates {
+  double lossSum = 0, wrong = 0;
+  double beta = 1;      // n over the sum of gates
+  double logTotal = 0;  // log of the sum of gates
+};
+
+// beta and the log of the sum of gates from log gates: chunks keep their own maximum, so no gate underflows alone.
+inline bool sumGates(Call& call, const double* margins, size_t n, double sharpness, Gates& gates) {
+  const size_t chunks = (n + kChunk - 1) / kChunk;
+  Scratch<double> tops(call, chunks), sums(call, chunks);
+  if (!tops || !sums) return false;
+  const f64x8 t = broadcast<f64x8>(sharpness);
+  parallel(call, chunks, 1, [&](size_t first, size_t last) {
+    for (size_t chunk = first; chunk < last; ++chunk) {
+      const double* m = margins + chunk * kChunk;
+      const size_t count = n - chunk * kChunk < kChunk ? n - chunk * kChunk : kChunk;
+      f64x8 least = broadcast<f64x8>(kInfinity);
+      for (size_t i = 0; i < count; i += kWide) least = min(readWide(m + i, count - i < kWide ? count - i : kWide, kInfinity), least);
+      const double top = logGate(minAcross(least), sharpness);
+      tops[chunk] = top;
+      sums[chunk] = rowSumWide(count, [&](size_t i, size_t k) LC_LAMBDA { return exp(logGate(readWide(m + i, k), t) - top); });
+    }
+  });
+  double top = -kInfinity;
+  for (size_t k = 0; k < chunks; ++k) top = tops[k] > top ? tops[k] : top;
+  for (size_t k = 0; k < chunks; ++k) sums[k] *= exp(tops[k] - top);
+  // With every margin infinite no gate is open.
+  gates.logTotal = top == -kInfinity ? top : top + log(orderedSum(sums, chunks));
+  const double beta = exp(log(static_cast<double>(n)) - gates.logTotal);
+  gates.beta = beta > kLargest ? kLargest : beta;
+  return true;
+}
+
+inline bool gatesOf(Call& call, const double* margins, size_t n, double sharpness, bool normalized, Gates& gates) {
+  const f64x8 t = broadcast<f64x8>(sharpness);
+  double sums[2] = {};
+  const bool ok = sumOver<double, 2>(call, n, sums, [&](size_t i, size_t count, f64x8* term) LC_LAMBDA {
+    const f64x8 m = readWide(margins + i, count);
+    term[0] = marginLoss(m, t);
+    term[1] = select(m > broadcast<f64x8>(0), broadcast<f64x8>(0), broadcast<f64x8>(1));
+  });
+  gates.lossSum = sums[0];
+  gates.wrong = sums[1];
+  return ok && (!normalized || sumGates(call, margins, n, sharpness, gates));
+}
+
+// What the gradient of sample i is in front of -y_i: its share of all gates, or its gate times `scale`.
+LC_FN f64x8 gateWeight(f64x8 margin, double sharpness, bool normalized, double scale, const Gates& gates) {
+  const f64x8 t = broadcast<f64x8>(sharpness);
+  if (!normalized) return marginGate(margin, t) * scale;
+  if (gates.logTotal == -kInfinity) return broadcast<f64x8>(0);
+  return exp(logGate(margin, t) - gates.logTotal);
+}
+
+LC_FN f64x8 readSigns(const int32_t* labels, size_t count) {
+  double y[8] = {};
+  for (size_t k = 0; k < count; ++k) y[k] = static_cast<double>(labels[k]);
+  return load<f64x8>(y);
+}
+
+struct BinaryLogisticLoss {
+  static constexpr Record record{"binaryLogisticLoss",
+                                 "lr-to-perceptron",
+                                 {{"logits", "n"}, kSigns},
+                                 {above(number("sharpness", 1), 0), boolean("normalized"), kReduction, kGrad},
+                                 {reduced("loss", "n"), when(scalar("beta"), "normalized"), gradient("gradLogits", "n", "logits")},
+                                 true};
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.rows;
+    const T* logits = LC_INPUT(T, call, logits);
+    const int32_t* labels = LC_INPUT(int32_t, call, labels);
+    T* loss = LC_OUTPUT(T, call, loss);
+    T* grad = LC_OUTPUT(T, call, gradLogits);
+    const double sharpness = LC_OPTION(call, sharpness);
+    const bool normalized = LC_OPTION(call, normalized) != 0, mean = LC_OPTION(call, reduction) == 0;
+    Scratch<double> margins(call, n);
+    if (!margins) return;
+    double* m = margins;
+    forLanes<double>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+      writeWide(m + i, readWide(logits + i, count) * readSigns(labels + i, count), count);
+    });
+    Gates gates;
+    if (!gatesOf(call, m, n, sharpness, normalized, gates)) return;
+    const double share = mean ? 1.0 / static_cast<double>(n) : 1.0;
+    LC_NUMBER(call, loss) = gates.lossSum * share;
+    LC_NUMBER(call, beta) = gates.beta;
+    if (!loss && !grad) return;
+    forLanes<double>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+      const f64x8 margin = readWide(m + i, count);
+      if (loss) writeWide(loss + i, marginLoss(margin, broadcast<f64x8>(sharpness)), count);
+      if (grad) writeWide(grad + i, -(gateWeight(margin, sharpness, normalized, share, gates) * readSigns(labels + i, count)), count);
+    });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// The data of a call with features, and memory for its margins, weights and sums.
+template <class T> struct Samples {
+  Call& call;
+  const T* features;
+  const int32_t* labels;
+  size_t n, d;
+  Scratch<double> theta, margins, weights, partial, sums;
+  Samples(Call& k, const T* a, const int32_t* y)
+      : call(k),
+        features(a),
+        labels(y),
+        n(k.rows),
+        d(k.dims[static_cast<int>('d')]),
+        theta(k, d),
+        margins(k, n),
+        weights(k, n),
+        partial(k, pieces(n) * d),
+        sums(k, d) {}
+  explicit operator bool() const { return theta && margins && weights && partial && sums; }
+
+  void start(const T* from) {
+    for (size_t j = 0; j < d; ++j) theta[j] = static_cast<double>(from[j]);
+    measure();
+  }
+  void measure() {
+    rowProducts(call, features, static_cast<double*>(theta), n, d, static_cast<double*>(margins));
+    for (size_t i = 0; i < n; ++i) margins[i] *= static_cast<double>(labels[i]);
+  }
+  size_t wrongCount() {
+    size_t count = 0;
+    for (size_t i = 0; i < n; ++i) count += isWrong(margins[i]);
+    return count;
+  }
+  size_t firstWrong() {
+    size_t i = 0;
+    while (i < n && !isWrong(margins[i])) ++i;
+    return i;
+  }
+  void combine() {
+    weightedRows(call, features, static_cast<double*>(weights), n, d, static_cast<double*>(partial), static_cast<double*>(sums));
+  }
+  // Minus the gradient of the (mean) logistic loss, or of the normalized one, into `sums`.
+  bool descend(double sharpness, bool normalized, Gates& gates) {
+    if (!gatesOf(call, margins, n, sharpness, normalized, gates)) return false;
+    double* w = weights;
+    const double* m = margins;
+    const double share = 1.0 / static_cast<double>(n);
+    forLanes<double>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+      writeWide(w + i, gateWeight(readWide(m + i, count), sharpness, normalized, share, gates) * readSigns(labels + i, count), count);
+    });
+    combine();
+    return true;
+  }
+  void add(double step) {
+    for (size_t j = 0; j < d; ++j) theta[j] = fma(step, sums[j], theta[j]);
+  }
+  void perceptron(size_t wrong, bool first, bool normalized) {
+    const bool all = first && !normalized;
+    if (!wrong && !all) return;
+    const double share = 1.0 / (normalized ? static_cast<double>(wrong) : static_cast<double>(n) * (all ? 2 : 1));
+    for (size_t i = 0; i < n; ++i) weights[i] = all || isWrong(margins[i]) ? static_cast<double>(labels[i]) * share : 0.0;
+    combine();
+    add(1);
+  }
+  void one(size_t i) {
+    const T* a = features + i * d;
+    for (size_t j = 0; j < d; ++j) theta[j] = fma(static_cast<double>(labels[i]), static_cast<double>(a[j]), theta[j]);
+  }
+  void round(T* out) {
+    for (size_t j = 0; j < d; ++j) out[j] = static_cast<T>(theta[j]);
+  }
+};
+
+struct LogisticRegression {
+  static constexpr Record record{"logisticRegression",
+                                 "lr-to-perceptron",
+                                 {kFeatures, kSigns, kTheta},
+                                 {above(number("sharpness", 1), 0), boolean("normalized"), kGrad},
+                                 {scalar("loss"), scalar("misclassified"), scalar("accuracy"), when(scalar("beta"), "normalized"),
+                                  gradient("gradTheta", "d", "theta")},
+                                 true};
+
+  template <class T> static void run(Call& call) {
+    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    if (!s) return;
+    s.start(LC_INPUT(T, call, theta));
+    T* grad = LC_OUTPUT(T, call, gradTheta);
+    const double sharpness = LC_OPTION(call, sharpness), n = static_cast<double>(s.n);
+    const bool normalized = LC_OPTION(call, normalized) != 0;
+    Gates gates;
+    if (grad ? !s.descend(sharpness, normalized, gates) : !gatesOf(call, s.margins, s.n, sharpness, normalized, gates)) return;
+    LC_NUMBER(call, loss) = gates.lossSum / n;
+    LC_NUMBER(call, misclassified) = gates.wrong;
+    LC_NUMBER(call, accuracy) = 1 - gates.wrong / n;
+    LC_NUMBER(call, beta) = gates.beta;
+    if (grad)
+      for (size_t j = 0; j < s.d; ++j) grad[j] = static_cast<T>(-s.sums[j]);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct LogisticGdStep {
+  static constexpr Record record{
+      "logisticGdStep",
+      "lr-to-perceptron",
+      {kFeatures, kSigns, kTheta},
+      {above(number("stepSize", 1), 0), boolean("normalized")},
+      {inPlace(array("theta", "d"), "theta"), scalar("loss"), scalar("misclassified"), when(scalar("beta"), "normalized")},
+      true};
+
+  template <class T> static void run(Call& call) {
+    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    if (!s) return;
+    s.start(LC_INPUT(T, call, theta));
+    Gates gates;
+    if (!s.descend(1, LC_OPTION(call, normalized) != 0, gates)) return;
+    LC_NUMBER(call, loss) = gates.lossSum / static_cast<double>(s.n);
+    LC_NUMBER(call, misclassified) = gates.wrong;
+    LC_NUMBER(call, beta) = gates.beta;
+    s.add(LC_OPTION(call, stepSize));
+    s.round(LC_OUTPUT(T, call, theta));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct BatchPerceptronStep {
+  static constexpr Record record{"batchPerceptronStep",
+                                 "lr-to-perceptron",
+                                 {kFeatures, kSigns, kTheta},
+                                 {boolean("first"), boolean("normalized")},
+                                 {inPlace(array("theta", "d"), "theta"), scalar("misclassified")},
+                                 true};
+
+  template <class T> static void run(Call& call) {
+    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    if (!s) return;
+    s.start(LC_INPUT(T, call, theta));
+    const size_t wrong = s.wrongCount();
+    LC_NUMBER(call, misclassified) = static_cast<double>(wrong);
+    s.perceptron(wrong, LC_OPTION(call, first) != 0, LC_OPTION(call, normalized) != 0);
+    s.round(LC_OUTPUT(T, call, theta));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct PerceptronStep {
+  static bool indexInside(Call& call) {
+    if (!LC_GIVEN(call, index) || LC_OPTION(call, index) < static_cast<double>(call.rows)) return true;
+    __builtin_snprintf(call.error, sizeof call.error, "options.index is %.0f, expected an integer in [0, %.0f]", LC_OPTION(call, index),
+                       static_cast<double>(call.rows) - 1);
+    return false;
+  }
+  static constexpr Record record{"perceptronStep",
+                                 "lr-to-perceptron",
+                                 {kFeatures, kSigns, kTheta},
+                                 {atLeast(Option{"index", OptionKind::integer, __builtin_nan("")}, 0)},
+                                 {inPlace(array("theta", "d"), "theta"), scalar("index"), scalar("misclassified")},
+                                 true,
+                                 nullptr,
+                                 &indexInside};
+
+  template <class T> static void run(Call& call) {
+    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    if (!s) return;
+    s.start(LC_INPUT(T, call, theta));
+    LC_NUMBER(call, misclassified) = static_cast<double>(s.wrongCount());
+    const size_t i = LC_GIVEN(call, index) ? static_cast<size_t>(LC_OPTION(call, index)) : s.firstWrong();
+    const bool found = i < s.n && isWrong(s.margins[i]);
+    LC_NUMBER(call, index) = found ? static_cast<double>(i) : -1.0;
+    if (found) s.one(i);
+    s.round(LC_OUTPUT(T, call, theta));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct SeparationStats {
+  static constexpr Record record{"separationStats",
+                                 "lr-to-perceptron",
+                                 {kFeatures, kSigns, kTheta},
+                                 {above(optionalNumber("stepSize"), 0)},
+                                 {array("margins", "n"), scalar("minMargin"), scalar("radius"), scalar("misclassified"), scalar("accuracy"),
+                                  scalar("perceptronBound"), scalar("batchPerceptronBound"), scalar("normalizedBound")},
+                                 true};
+
+  template <class T> static void run(Call& call) {
+    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    if (!s) return;
+    s.start(LC_INPUT(T, call, theta));
+    double* lengths = s.weights;
+    parallel(call, s.n, rowGrain(s.d), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) lengths[i] = rowNorm(s.features + i * s.d, s.d);
+    });
+    T* margins = LC_OUTPUT(T, call, margins);
+    double least = s.margins[0], radius = lengths[0];
+    for (size_t i = 0; i < s.n; ++i) {
+      const double m = s.margins[i];
+      margins[i] = static_cast<T>(m);
+      if (m < least || isNan(m)) least = m;
+      if (lengths[i] > radius || isNan(lengths[i])) radius = lengths[i];
+    }
+    const double norm = rowNorm(static_cast<double*>(s.theta), s.d), n = static_cast<double>(s.n),
+                 wrong = static_cast<double>(s.wrongCount());
+    const double mu = norm == 0 ? 0.0 : least / norm, nan = __builtin_nan(""), ratio = radius / mu;
+    LC_NUMBER(call, minMargin) = mu;
+    LC_NUMBER(call, radius) = radius;
+    LC_NUMBER(call, misclassified) = wrong;
+    LC_NUMBER(call, accuracy) = 1 - wrong / n;
+    // Without a margin there is no bound.
+    const bool bounded = mu > 0;
+    LC_NUMBER(call, perceptronBound) = bounded ? ratio * ratio : nan;
+    LC_NUMBER(call, batchPerceptronBound) = bounded ? n * (ratio * ratio) : nan;
+    LC_NUMBER(call, normalizedBound) =
+        bounded && LC_GIVEN(call, stepSize) ? ratio * ratio + 2 * log(2 * n - 1) / (LC_OPTION(call, stepSize) * mu * mu) : nan;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+enum SeparateMethod { kNormalizedLogistic, kPlainLogistic, kBatchPerceptron, kNormalizedBatchPerceptron, kPerceptron };
+
+struct Separate {
+  static constexpr Record record{"separate",
+                                 "lr-to-perceptron",
+                                 {kFeatures, kSigns},
+                                 {choice("method", "normalizedLogistic,logistic,batchPerceptron,normalizedBatchPerceptron,perceptron"),
+                                  above(number("stepSize", 1), 0), atLeast(integer("maxSteps", 1000), 0)},
+                                 {array("theta", "d"), scalar("steps"), scalar("separated")},
+                                 true};
+
+  template <class T> static void run(Call& call) {
+    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    if (!s) return;
+    const int method = static_cast<int>(LC_OPTION(call, method));
+    const double stepSize = LC_OPTION(call, stepSize), most = LC_OPTION(call, maxSteps);
+    double steps = 0;
+    s.measure();
+    size_t wrong = s.wrongCount();
+    for (; wrong && steps < most; ++steps) {
+      if (method == kNormalizedLogistic || method == kPlainLogistic) {
+        Gates gates;
+        if (!s.descend(1, method == kNormalizedLogistic, gates)) return;
+        s.add(stepSize);
+      } else if (method == kPerceptron) {
+        s.one(s.firstWrong());
+      } else {
+        s.perceptron(wrong, steps == 0, method == kNormalizedBatchPerceptron);
+      }
+      s.measure();
+      wrong = s.wrongCount();
+    }
+    s.round(LC_OUTPUT(T, call, theta));
+    LC_NUMBER(call, steps) = steps;
+    LC_NUMBER(call, separated) = wrong ? 0 : 1;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+
+LOGITCORE_FAMILY(perceptron, BinaryLogisticLoss, LogisticRegression, LogisticGdStep, BatchPerceptronStep, PerceptronStep, SeparationStats,
+                 Separate)
+}  // namespace logitcore

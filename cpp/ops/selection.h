@@ -1,0 +1,45 @@
+// Ops that pick entries of a row: the target's log-probability, the k largest.
+#pragma once
+#include "softmax.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+// -w_y logProb_y
+struct NllLoss {
+  static constexpr Record record{"nllLoss", "core",
+    {{"logProbs", "n,c", Kind::real, Domain::logProbability}, kTargets, optionInput("weight", "c", Domain::positive)},
+    {kIgnoreIndex, kReduction, kGrad}, {reduced("loss", "n"), gradient("gradLogProbs", "n,c", "logProbs")}};
+  static constexpr unsigned needs = kTargetLogit;
+
+  double scale;
+  bool isDouble;
+  const void* weight;
+
+  explicit NllLoss(const Call& call)
+      : scale(meanScale<NllLoss>(call)), isDouble(call.isDouble), weight(LC_INPUT(void, call, weight)) {
+    if (!weight || reductionOf<NllLoss>(call) != kReduceMean) return;
+    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const int32_t ignore = ignoreIndexOf<NllLoss>(call);
+    double total = 0;
+    for (size_t i = 0; i < call.rows; ++i)
+      if (targets[i] != ignore) total += weightOf(targets[i]);
+    scale = reciprocalOrZero(total);
+  }
+  double weightOf(int32_t y) const {
+    if (!weight) return 1;
+    return isDouble ? static_cast<const double*>(weight)[y] : static_cast<double>(static_cast<const float*>(weight)[y]);
+  }
+  void rowParameters(size_t, int32_t y, double* p) const { p[0] = scale * weightOf(y); }
+  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+    using V = ValueOf<T>;
+    const V none = broadcast<V>(0);
+    return select(s.parameter[0] == none, lift<T>(none), -s.target * s.parameter[0]);
+  }
+};
+
+// Without a default: the size of an output that must be said.
+constexpr Option required(Option o) { o.fallback = __builtin_nan(""); return o; }
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

@@ -1,0 +1,161 @@
+#include "stablemax.h"
+
+#include "../engine/family.h"
+#include "../engine/row_sweeps.h"
+#include "../engine/vector.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+// g - (w.g) / (w.w + epsilon) w, rescaled to the norm of g  (equation 12)
+struct PerpGrad {
+  static constexpr Record record{"perpGrad", "grokking-numerical-stability",
+    {{"grad", "*", Kind::real, Domain::gradient}, {"param", "*"}},
+    {boolean("preserveNorm", true), atLeast(number("epsilon", 1e-30), 0), atLeast(number("minRatio", 1e-6), 0)},
+    {inPlace(array("out", "*"), "grad"), scalar("parallelNorm"), scalar("perpNorm"), scalar("nlmCosine")}, true};
+
+  template <class T> static void run(Call& call) {
+    const T* arrays[] = {LC_INPUT(T, call, grad), LC_INPUT(T, call, param)};
+    const size_t n = call.rows;
+    const double epsilon = LC_OPTION(call, epsilon);
+    double first[3];
+    if (!wideSumsOver<T, 2, 3>(call, arrays, n, first, [](const f64x8* x, f64x8* out) LC_LAMBDA {
+          out[0] = x[0] * x[1];
+          out[1] = x[1] * x[1];
+          out[2] = x[0] * x[0];
+        }))
+      return;
+    const double dot = first[0], weights = first[1], length = sqrt(first[2]);
+    const bool still = weights == 0;
+    const double along = still ? 0.0 : dot / (weights + epsilon);
+    // A second projection takes what rounding left along the weights.
+    double second[2];
+    if (!wideSumsOver<T, 2, 2>(call, arrays, n, second, [&](const f64x8* x, f64x8* out) LC_LAMBDA {
+          const f64x8 p = fnma(broadcast<f64x8>(along), x[1], x[0]);
+          out[0] = p * x[1];
+          out[1] = p * p;
+        }))
+      return;
+    const double left = still ? 0.0 : dot * (epsilon / (weights + epsilon));
+    const double again = still ? 0.0 : (second[0] - left) / (weights + epsilon);
+    const double squares = fma(again, fma(again, weights, -2 * second[0]), second[1]);
+    double norm = squares < 0 ? 0.0 : sqrt(squares), scale = 1;
+    const bool nothing = norm <= LC_OPTION(call, minRatio) * length && !(still && norm > 0);
+    if (nothing) norm = 0;
+    else if (LC_OPTION(call, preserveNorm) != 0 && !still) scale = length / (norm + epsilon);
+    T* out = LC_OUTPUT(T, call, out);
+    forLanes<T>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+      using H = Halves<T>;
+      const Vec<T> g = readLanes(arrays[0] + i, count), w = readLanes(arrays[1] + i, count);
+      f64x8 half[2];
+      for (int h = 0; h < H::count; ++h) {
+        f64x8 p = fnma(broadcast<f64x8>(along), H::get(w, h), H::get(g, h));
+        p = fnma(broadcast<f64x8>(again), H::get(w, h), p);
+        half[h] = nothing ? broadcast<f64x8>(0) : p * broadcast<f64x8>(scale);
+      }
+      writeLanes(out + i, H::join(half), count);
+    });
+    LC_NUMBER(call, parallelNorm) = still ? 0.0 : abs(dot) / sqrt(weights);
+    LC_NUMBER(call, perpNorm) = norm;
+    LC_NUMBER(call, nlmCosine) = still || length == 0 ? 0.0 : -dot / (sqrt(weights) * length);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// Rows whose sum of exponentials rounds to its largest term in a given precision.
+struct SoftmaxCollapse {
+  static constexpr Record record{"softmaxCollapse", "grokking-numerical-stability",
+    {{"logits", "*,c"}, {"targets", "*", Kind::target, Domain::any, true}},
+    {choice("precision", "float32,float64,float16,bfloat16"), kIgnoreIndex},
+    {scalar("fraction"), scalar("count"), array("mask", "*", Kind::index)}, true};
+
+  // 1 + rest rounds to 1 exactly when rest <= limit (ties to even). The sum only grows: a row is settled once it is past the limit.
+  template <class T> static bool collapsed(const T* x, size_t c, size_t top, double limit) {
+    using W = Vec<T>;
+    using H = Halves<T>;
+    constexpr size_t L = lanes<W>;
+    const double low = -__builtin_huge_val();
+    const f64x8 largest = broadcast<f64x8>(static_cast<double>(x[top]));
+    double rest = 0;
+    for (size_t start = 0; start < c && !(rest > limit); start += kBlock) {
+      const size_t end = c - start < kBlock ? c : start + kBlock;
+      f64x8 sums[2] = {broadcast<f64x8>(0), broadcast<f64x8>(0)};
+      for (size_t j = start; j < end; j += L) {
+        const auto isTop = laneIndex<W>() == broadcast<W>(static_cast<T>(static_cast<int64_t>(top) - static_cast<int64_t>(j)));
+        const W v = select(isTop, broadcast<W>(static_cast<T>(low)), readLanes(x + j, end - j < L ? end - j : L, low));
+        for (int h = 0; h < H::count; ++h) sums[h] = sums[h] + exp(H::get(v, h) - largest);
+      }
+      rest += sum(sums[0] + sums[1]);
+    }
+    return rest <= limit;
+  }
+
+  template <class T> static void run(Call& call) {
+    const T* logits = LC_INPUT(T, call, logits);
+    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const int32_t ignore = ignoreIndexOf<SoftmaxCollapse>(call);
+    int32_t* mask = LC_OUTPUT(int32_t, call, mask);
+    const double limits[] = {0x1p-24, 0x1p-53, 0x1p-11, 0x1p-8};
+    const double limit = limits[static_cast<int>(LC_OPTION(call, precision))];
+    const size_t c = call.columns;
+    parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        mask[i] = 0;
+        if (targets && targets[i] == ignore) continue;
+        const T* x = logits + i * c;
+        const Plain<T> r{x};
+        const T most = rowMax<T>(r, c);
+        const size_t top = firstEqual<T>(r, c, most);
+        if (most - most != 0 || (targets && static_cast<size_t>(targets[i]) != top)) continue;
+        mask[i] = collapsed(x, c, top, limit) ? 1 : 0;
+      }
+    });
+    double count = 0;
+    for (size_t i = 0; i < call.rows; ++i) count += mask[i];
+    LC_NUMBER(call, count) = count;
+    LC_NUMBER(call, fraction) = count * reciprocalOrZero(keptRows<SoftmaxCollapse>(call));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// d/dc L(c x) at c = 1 of every row, and the cosine between -gradient and logits
+struct LogitScaleDerivative {
+  static constexpr Record record{"logitScaleDerivative", "grokking-numerical-stability",
+    {{"logits", "*,c"}, {"gradLogits", "*,c", Kind::real, Domain::gradient}}, {}, {array("derivative", "*"), array("nlmCosine", "*")}, true};
+
+  template <class T> static void run(Call& call) {
+    const T* logits = LC_INPUT(T, call, logits);
+    const T* gradient = LC_INPUT(T, call, gradLogits);
+    T* derivative = LC_OUTPUT(T, call, derivative);
+    T* cosine = LC_OUTPUT(T, call, nlmCosine);
+    const size_t c = call.columns;
+    parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const T* arrays[] = {logits + i * c, gradient + i * c};
+        double sums[3] = {};
+        wideSums<T, 2, 3>(arrays, 0, c, sums, [](const f64x8* x, f64x8* out) LC_LAMBDA {
+          // A masked class is no direction.
+          const f64x8 v = select(isMasked(x[0]), broadcast<f64x8>(0), x[0]);
+          out[0] = v * x[1];
+          out[1] = v * v;
+          out[2] = x[1] * x[1];
+        });
+        const double norms = sqrt(sums[1]) * sqrt(sums[2]);
+        derivative[i] = static_cast<T>(sums[0]);
+        cosine[i] = static_cast<T>(norms == 0 ? 0.0 : -sums[0] / norms);
+      }
+    });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct StableMaxOp : StableMax, RowSweepOp<StableMax> {};
+struct LogStableMaxOp : LogStableMax, RowSweepOp<LogStableMax> {};
+struct StableMaxBackwardOp : StableMaxBackward, RowSweepOp<StableMaxBackward> {};
+struct LogStableMaxBackwardOp : LogStableMaxBackward, RowSweepOp<LogStableMaxBackward> {};
+struct StableMaxCrossEntropyOp : StableMaxCrossEntropy, RowSweepOp<StableMaxCrossEntropy> {};
+
+}  // namespace LOGITCORE_LEVEL
+LOGITCORE_FAMILY(stablemax, StableMaxOp, LogStableMaxOp, StableMaxBackwardOp, LogStableMaxBackwardOp, StableMaxCrossEntropyOp, PerpGrad,
+                 SoftmaxCollapse, LogitScaleDerivative)
+}  // namespace logitcore

@@ -1,3 +1,4 @@
+import { kindOf } from './arguments.js';
 import { binding } from './binding.js';
 import { inputSlots, maxRank, planNamed, type OutputPlan, type Plan, type Size } from './plan.js';
 import type { RealArray } from './types.js';
@@ -100,7 +101,19 @@ function turn(signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
-function read(plan: Plan, tensors: readonly unknown[], options: unknown): Request {
+// An optional tensor may be left out: options then stand in its place.
+function shiftOptions(plan: Plan, tensors: readonly unknown[], options: unknown): [readonly unknown[], unknown] {
+  if (options !== undefined) return [tensors, options];
+  let last = tensors.length - 1;
+  while (last >= 0 && tensors[last] === undefined) last -= 1;
+  const value = tensors[last];
+  if (last < 0 || !plan.optionalPositions.includes(last)) return [tensors, options];
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || 'data' in value) return [tensors, options];
+  return [tensors.slice(0, last), value];
+}
+
+function read(plan: Plan, positional: readonly unknown[], last: unknown): Request {
+  const [tensors, options] = plan.optionalPositions.length > 0 ? shiftOptions(plan, positional, last) : [positional, last];
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new TypeError(`${plan.name}: options must be an object, got ${kindOf(options)}`);
   const given = options as Record<string, unknown> | undefined;
@@ -143,7 +156,9 @@ function readOption(plan: Plan, index: number, value: unknown): number | undefin
   if (option.kind === 'choice') {
     const at = option.choices!.indexOf(value as string);
     if (at >= 0) return at;
-    const expected = `one of ${option.choices!.map((choice) => `'${choice}'`).join(', ')}`;
+    const number = hasTwin(plan, index);
+    if (number && typeof value === 'number') return undefined;
+    const expected = `one of ${option.choices!.map((choice) => `'${choice}'`).join(', ')}${number ? ' or a number' : ''}`;
     if (typeof value !== 'string') throw new TypeError(`${plan.name}: options.${option.name} must be ${expected}, got ${kindOf(value)}`);
     throw new RangeError(`${plan.name}: options.${option.name} is '${value}', expected ${expected}`);
   }
@@ -152,8 +167,15 @@ function readOption(plan: Plan, index: number, value: unknown): number | undefin
     throw new TypeError(`${plan.name}: options.${option.name} must be true or false, got ${kindOf(value)}`);
   }
   if (typeof value === 'number') return value;
+  if (typeof value === 'string' && hasTwin(plan, index)) return undefined;
   if (typeof value === 'object' && plan.inputs.some((input) => input.numberOption === index)) return undefined;
   throw new TypeError(`${plan.name}: options.${option.name} must be a number, got ${kindOf(value)}`);
+}
+
+// A word or a number (scale): two options of one name, the choice first.
+function hasTwin(plan: Plan, index: number): boolean {
+  const { name } = plan.options[index]!;
+  return plan.options.some((option, k) => k !== index && option.name === name);
 }
 
 function readOperand(op: string, name: string, value: unknown): Operand {
@@ -199,8 +221,9 @@ function addOutputs(plan: Plan, operands: readonly (Operand | undefined)[], valu
         sizes = bindSizes(plan, operands);
         isDouble = operands.find((operand, k) => operand && plan.inputs[k]!.real)?.data instanceof Float64Array;
       }
+      const mostValues = operands.reduce((most, operand) => Math.max(most, operand?.data.length ?? 0), 0);
       let length = 1;
-      for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size);
+      for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size, mostValues);
       if (!(length >= 0 && length <= 2 ** 40)) length = 0;
       arrays.push(output.int32 ? new Int32Array(length) : isDouble ? new Float64Array(length) : new Float32Array(length));
     }
@@ -231,10 +254,13 @@ function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Reco
   return sizes;
 }
 
-function sizeOf(plan: Plan, sizes: Record<string, number>, values: readonly (number | undefined)[], size: Size): number {
+function sizeOf(plan: Plan, sizes: Record<string, number>, values: readonly (number | undefined)[], size: Size, mostValues: number): number {
   if (!size.letter) return size.plus;
-  const bound = sizes[size.letter] ?? (size.option < 0 ? 0 : (values[size.option] ?? plan.defaults[size.option] ?? 0));
-  return bound + size.plus;
+  const bound = sizes[size.letter];
+  if (bound !== undefined) return bound + size.plus;
+  const chosen = size.option < 0 ? 0 : (values[size.option] ?? plan.defaults[size.option] ?? 0);
+  // No op gives more of anything than it was given: a larger number is a mistake, not a reason to take the memory.
+  return chosen <= mostValues ? chosen + size.plus : 0;
 }
 
 function isWanted(plan: Plan, output: OutputPlan, values: readonly (number | undefined)[], operands: readonly (Operand | undefined)[]): boolean {
@@ -277,14 +303,4 @@ function unpack(plan: Plan, request: Request, frame: Float64Array): Record<strin
     else if (output.kind !== 'array' && isWanted(plan, output, request.values, request.operands)) result[output.name] = frame[plan.scalarAt + i];
   }
   return result;
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return `the string '${value.length > 40 ? `${value.slice(0, 40)}...` : value}'`;
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return `${typeof value} ${String(value)}`;
-  if (ArrayBuffer.isView(value)) return (Object.getPrototypeOf(value) as { constructor?: { name?: string } }).constructor?.name ?? 'a view';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object') return 'an object';
-  return typeof value;
 }

@@ -211,9 +211,10 @@ export function separationStats<A extends RealArray>(
 
 // A bound that does not exist comes back as NaN.
 function withoutUndefinedBounds(result: Record<string, unknown>): Record<string, unknown> {
-  for (const name of ['perceptronBound', 'batchPerceptronBound', 'normalizedBound'])
-    if (Number.isNaN(result[name])) delete result[name];
-  return result;
+  const kept = Object.entries(result).filter(
+    ([name, value]) => !(name.endsWith('Bound') && Number.isNaN(value)),
+  );
+  return Object.fromEntries(kept);
 }
 
 export interface SeparateOptions<A extends RealArray = RealArray> extends CallOptions {
@@ -248,5 +249,5 @@ export function separate<A extends RealArray>(
 }
 
 function withSeparated(result: Record<string, unknown>): Record<string, unknown> {
-  return { ...result, separated: result['separated'] === 1 };
+  return { ...result, separated: result.separated === 1 };
 }

@@ -42,6 +42,8 @@ export interface Plan {
   readonly id: number;
   readonly name: string;
   readonly inputs: readonly InputPlan[];
+  /** Positions of tensors that may be left out. */
+  readonly optionalPositions: readonly number[];
   readonly options: readonly OptionRecord[];
   /** Defaults as numbers, undefined where there is none. */
   readonly defaults: readonly (number | undefined)[];
@@ -91,6 +93,7 @@ function planOf(record: OpRecord, id: number): Plan {
         sizes: parseSizes(input.dims, options).slice(leading ? 1 : 0),
       };
     }),
+    optionalPositions: record.inputs.filter((input) => !input.fromOptions).flatMap((input, at) => (input.optional ? [at] : [])),
     options,
     defaults: options.map(defaultOf),
     outputs: record.outputs.map((output) => {

@@ -257,10 +257,13 @@ Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* array
         c.fail(Failure::range, c.name(i) + " is empty, expected at least one value");
         return c.failure;
       }
+  if (plan.record->check && !plan.record->check(call)) {
+    c.fail(Failure::range, call.error);
+    return c.failure;
+  }
   for (int i = 0; i < plan.outputs; ++i)
     if (!c.output(i, arrays[plan.inputs + i], call, bound)) return c.failure;
-  if (!checkOverlap(c, arrays, call)) return c.failure;
-  if (plan.record->check && !plan.record->check(call)) c.fail(Failure::range, call.error);
+  checkOverlap(c, arrays, call);
   return c.failure;
 }
 

@@ -13,6 +13,7 @@
 //   pivotInput                 of ops without targets: the row input whose first largest entry stands for the target
 //   wideSums = true            lanes are summed in double
 // A sum that leaves out lane.isPivot keeps its digits where that entry is all but the whole.
+//   columnSums, columnTerms(row, lane, W* out)   how many outputs of shape [c] are sums over the rows, and what a row adds to them
 #pragma once
 #include "row_loss.h"
 
@@ -51,6 +52,11 @@ template <class T> struct LaneSum<true, T> {
   }
   LC_FN double fold() const { return foldSum(Halves<T>::count == 2 ? half[0] + half[Halves<T>::count - 1] : half[0]); }
 };
+template <class D, class = void> struct ColumnSumsOf { static constexpr int count = 0; };
+template <class D> struct ColumnSumsOf<D, decltype(void(D::columnSums))> { static constexpr int count = D::columnSums; };
+
+// Rows whose column sums are taken one after the other: few enough for threads, many enough that the sums take little memory.
+inline size_t rowsOfChunk(size_t columns) { return rowGrain(columns) < 16 ? 16 : rowGrain(columns); }
 
 template <class D, class T> struct RowSweeps {
   using W = Vec<T>;
@@ -71,11 +77,14 @@ template <class D, class T> struct RowSweeps {
   int columnCount = 0, written = 0, perRow = 0;
   T* outputs[kMaxOutputs] = {};      // with columns; null where not asked for
   double* rowValues[kMaxOutputs] = {};
+  static constexpr int columnSums = ColumnSumsOf<D>::count;
+  T* columnOutputs[kMaxOutputs] = {};
+  double* columnTotals = nullptr;    // [chunk][sum][columns rounded up to whole vectors]
   int rowOutputAt[kMaxOutputs] = {};
   bool writes = false;
 
   RowSweeps(const D& definition, Call& k) : d(definition), call(k), c(k.columns) {
-    int rows = 0;
+    int rows = 0, summed = 0;
     for (int i = 0; i < record.inputCount(); ++i) {
       if (record.inputs[i].kind != Kind::real) continue;
       if (hasColumns(record.inputs[i].dims)) inputs[rows++] = static_cast<const T*>(call.inputs[i]);
@@ -88,6 +97,8 @@ template <class D, class T> struct RowSweeps {
         outputs[written] = static_cast<T*>(call.outputs[i]);
         writes = writes || outputs[written];
         ++written;
+      } else if (columnSums && isColumn(o.dims)) {
+        columnOutputs[summed++] = static_cast<T*>(call.outputs[i]);
       } else {
         rowOutputAt[perRow++] = i;
       }
@@ -144,7 +155,19 @@ template <class D, class T> struct RowSweeps {
     }
   }
 
-  void rowOf(size_t i, Block<T>* blocks, double* factors) {
+  size_t stride() const { return (c + L - 1) / L * L; }
+
+  LC_FN void addColumns(const typename D::Row& row, const Lane<W>& lane, double* totals) const {
+    W term[columnSums + 1];
+    d.columnTerms(row, lane, term);
+    for (int k = 0; k < columnSums; ++k)
+      for (int h = 0; h < Halves<T>::count; ++h) {
+        double* p = totals + static_cast<size_t>(k) * stride() + 8 * h;
+        store(p, load<f64x8>(p) + Halves<T>::get(term[k], h));
+      }
+  }
+
+  void rowOf(size_t i, Block<T>* blocks, double* factors, double* totals) {
     RowStart start{};
     start.index = i;
     start.columns = c;
@@ -166,7 +189,7 @@ template <class D, class T> struct RowSweeps {
     }
     if (targeted || pivotInput >= 0)
       for (int k = 0; k < rowInputs; ++k) start.targetValue[k] = static_cast<double>(inputs[k][i * c + pivot]);
-    W top[2];
+    W top[2] = {broadcast<W>(0), broadcast<W>(0)};
     for (int k = 0; k < D::softmaxInputs; ++k) {
       const T* x = inputs[k] + i * c;
       T* nowhere = nullptr;
@@ -184,13 +207,14 @@ template <class D, class T> struct RowSweeps {
     double values[kMaxOutputs] = {};
     d.rowOutputs(row, values);
     for (int k = 0; k < perRow; ++k) rowValues[k][i] = values[k];
-    if (!writes) return;
+    if (!writes && !totals) return;
     for (size_t j = 0; j < c; j += L) {
       const size_t count = c - j < L ? c - j : L;
       Lane<W> lane;
       W out[kMaxOutputs];
       read(i, j, count, pivot, top, scale, lane);
       d.write(row, lane, out);
+      if constexpr (columnSums > 0) addColumns(row, lane, totals + j);
       for (int k = 0; k < written; ++k)
         if (outputs[k]) {
           if (count == L) store(outputs[k] + i * c + j, out[k]);
@@ -206,7 +230,30 @@ template <class D, class T> struct RowSweeps {
     Scratch<Block<T>> blocks(call, D::softmaxInputs ? count : 0);
     Scratch<double> factors(call, D::softmaxInputs ? count : 0);
     if (!blocks || !factors) return;
-    for (size_t i = begin; i < end; ++i) rowOf(i, blocks, factors);
+    if (!columnSums) {
+      for (size_t i = begin; i < end; ++i) rowOf(i, blocks, factors, nullptr);
+      return;
+    }
+    const size_t chunk = rowsOfChunk(c), sums = static_cast<size_t>(columnSums) * stride();
+    for (size_t k = begin; k < end; ++k)
+      for (size_t i = k * chunk; i < (k + 1) * chunk && i < call.rows; ++i) rowOf(i, blocks, factors, columnTotals + k * sums);
+  }
+
+  // Chunks are added in their order.
+  void writeColumns(size_t chunks) {
+    for (int k = 0; k < columnSums; ++k) {
+      parallel(call, stride() / L, rowGrain(chunks * L), [&](size_t begin, size_t end) {
+        for (size_t v = begin; v < end; ++v) {
+          f64x8 half[2];
+          for (int h = 0; h < Halves<T>::count; ++h) {
+            half[h] = broadcast<f64x8>(0);
+            for (size_t q = 0; q < chunks; ++q)
+              half[h] = half[h] + load<f64x8>(columnTotals + (q * static_cast<size_t>(columnSums) + static_cast<size_t>(k)) * stride() + v * L + 8 * h);
+          }
+          storeFirst(columnOutputs[k] + v * L, Halves<T>::join(half), c - v * L < L ? c - v * L : L);
+        }
+      });
+    }
   }
 };
 
@@ -221,7 +268,16 @@ template <class D, class T> void runRowSweeps(Call& call) {
   Scratch<double> values(call, n * static_cast<size_t>(engine.perRow));
   if (!values) return;
   for (int k = 0; k < engine.perRow; ++k) engine.rowValues[k] = values + n * static_cast<size_t>(k);
-  parallel(call, n, rowGrain(call.columns), [&](size_t begin, size_t end) { engine.rows(begin, end); });
+  if constexpr (RowSweeps<D, T>::columnSums > 0) {
+    const size_t chunk = rowsOfChunk(call.columns), chunks = (n + chunk - 1) / chunk;
+    Scratch<double> totals(call, chunks * static_cast<size_t>(engine.columnSums) * engine.stride());
+    if (!totals) return;
+    engine.columnTotals = totals;
+    parallel(call, chunks, 1, [&](size_t begin, size_t end) { engine.rows(begin, end); });
+    engine.writeColumns(chunks);
+  } else {
+    parallel(call, n, rowGrain(call.columns), [&](size_t begin, size_t end) { engine.rows(begin, end); });
+  }
   const int reduction = reductionOf<D>(call);
   for (int k = 0; k < engine.perRow; ++k) reduceRows<T>(call, engine.rowOutputAt[k], reduction, engine.rowValues[k]);
   if constexpr (HasFinish<D>::value) d.finish(call, engine.rowValues);

@@ -79,9 +79,9 @@ template <class W> LC_MATH void sincos(W x, W& sine, W& cosine) {
 
   const W z = r * r;
   const W sineTail = horner(z, -0x1.5555555555549p-3, 0x1.111111110f89ep-7, -0x1.a01a019c146f0p-13, 0x1.71de35793cb55p-19,
-                                 -0x1.ae5e66e4e14b6p-26, 0x1.5d93145934283p-33);
+                            -0x1.ae5e66e4e14b6p-26, 0x1.5d93145934283p-33);
   const W cosineTail = horner(z, 0x1.555555555554cp-5, -0x1.6c16c16c1521dp-10, 0x1.a01a019cbeed9p-16, -0x1.27e4f8122f794p-22,
-                                   0x1.1ee9f0d5762aap-29, -0x1.8fb0dfc459442p-37);
+                              0x1.1ee9f0d5762aap-29, -0x1.8fb0dfc459442p-37);
   const W half = 0.5 * z;
   const W s = r + fma(z * r, sineTail, fnma(half, low, low));
   const W w = 1.0 - half;

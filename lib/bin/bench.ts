@@ -40,10 +40,10 @@ export function benchLines(rows: readonly ShortBenchRow[]): string[] {
     columns.map(({ title }) => title),
     ...rows.map((row) => columns.map(({ text }) => text(row))),
   ];
-  const widths = columns.map((_, at) => Math.max(...table.map((cells) => cells[at]!.length)));
+  const widths = columns.map((_, at) => Math.max(...table.map((cells) => cells[at].length)));
   return table.map((cells) =>
     cells
-      .map((cell, at) => (at < textColumns ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!)))
+      .map((cell, at) => (at < textColumns ? cell.padEnd(widths[at]) : cell.padStart(widths[at])))
       .join('  '),
   );
 }

@@ -1,0 +1,124 @@
+// Checked by the compiler alone (npm run test:types): what a call's options say about the type of its result.
+import {
+  crossEntropy,
+  focalLoss,
+  gatherLogProbs,
+  info,
+  klDiv,
+  logSoftmax,
+  logSumExp,
+  ops,
+  softmax,
+  topK,
+  zLossRegularizer,
+  type OpRecord,
+  type Reduction,
+} from 'logitcore';
+import * as promises from 'logitcore/promises';
+
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+/** Compiles only for `true`. */
+type Assert<T extends true> = T;
+
+declare const f32: Float32Array;
+declare const f64: Float64Array;
+declare const targets: Int32Array;
+declare const reduction: Reduction;
+declare const flag: boolean;
+const narrow = { data: f32, shape: [2, 3] };
+const wide = { data: f64, dims: [2, 3] };
+
+// The reduction decides between a number and an array.
+export const mean = crossEntropy(narrow, targets);
+export const sum = crossEntropy(narrow, targets, { reduction: 'sum' });
+export const none = crossEntropy(narrow, targets, { reduction: 'none' });
+export const noneWide = crossEntropy(wide, targets, { reduction: 'none' });
+export const anyReduction = crossEntropy(narrow, targets, { reduction });
+export type Reductions = [
+  Assert<Same<typeof mean.loss, number>>,
+  Assert<Same<typeof sum.loss, number>>,
+  Assert<Same<typeof none.loss, Float32Array>>,
+  Assert<Same<typeof noneWide.loss, Float64Array>>,
+  Assert<Same<typeof anyReduction.loss, number | Float32Array>>,
+];
+
+// The gradient is there when it is asked for, in the logits' type.
+export const gradient = crossEntropy(narrow, targets, { grad: true });
+export const gradientWide = crossEntropy(wide, targets, { grad: true });
+export const maybe = crossEntropy(narrow, targets, { grad: flag });
+export const refused = crossEntropy(narrow, targets, { grad: false });
+export const focal = focalLoss(narrow, targets, {
+  grad: true,
+  gamma: 1,
+  alpha: f32,
+  reduction: 'sum',
+});
+export const regulariser = zLossRegularizer(f64, { reduction: 'none', grad: true });
+export const divergence = klDiv(narrow, narrow, { gradTeacher: true });
+export type Gradients = [
+  Assert<Same<typeof gradient.gradLogits, Float32Array>>,
+  Assert<Same<typeof gradientWide.gradLogits, Float64Array>>,
+  Assert<Same<typeof maybe.gradLogits, Float32Array | undefined>>,
+  Assert<Same<typeof focal.gradLogits, Float32Array>>,
+  Assert<Same<typeof focal.loss, number>>,
+  Assert<Same<typeof regulariser.loss, Float64Array>>,
+  Assert<Same<typeof regulariser.logZ, Float64Array>>,
+  Assert<Same<typeof regulariser.gradLogits, Float64Array>>,
+  Assert<Same<typeof divergence.gradTeacher, Float32Array>>,
+];
+// @ts-expect-error: no gradient was asked for
+refused.gradLogits satisfies Float32Array;
+// @ts-expect-error: nor here
+mean.gradLogits satisfies Float32Array;
+// @ts-expect-error: nor for the student
+divergence.gradStudent satisfies Float32Array;
+
+// Rows of values keep the type of their logits.
+export const rows = softmax(narrow);
+export const flat = logSumExp(f64, { temperature: 2 });
+export const gathered = gatherLogProbs(wide, targets);
+export const best = topK(wide, { k: 2 });
+export type Rows = [
+  Assert<Same<typeof rows.out, Float32Array>>,
+  Assert<Same<typeof flat.out, Float64Array>>,
+  Assert<Same<typeof gathered.logProbs, Float64Array>>,
+  Assert<Same<typeof best.values, Float64Array>>,
+  Assert<Same<typeof best.indices, Int32Array>>,
+];
+
+// The same functions with promises.
+export const later = promises.crossEntropy(narrow, targets, { reduction: 'none', grad: true });
+export const laterRows = promises.softmax(wide);
+export type Promised = [
+  Assert<Same<Awaited<typeof later>['loss'], Float32Array>>,
+  Assert<Same<Awaited<typeof later>['gradLogits'], Float32Array>>,
+  Assert<Same<typeof laterRows, Promise<{ out: Float64Array }>>>,
+];
+// @ts-expect-error: no such option
+void promises.crossEntropy(narrow, targets, { labelSmooting: 0.1 });
+
+// Unknown names and kinds do not compile.
+// @ts-expect-error: no such option
+crossEntropy(narrow, targets, { labelSmooting: 0.1 });
+// @ts-expect-error: no such option
+softmax(narrow, { temprature: 2 });
+// @ts-expect-error: no such reduction
+crossEntropy(narrow, targets, { reduction: 'average' });
+// @ts-expect-error: a number is wanted
+crossEntropy(narrow, targets, { temperature: '1' });
+// @ts-expect-error: targets are Int32Array
+crossEntropy(narrow, f32);
+// @ts-expect-error: arrays of one call have one type
+crossEntropy(narrow, targets, { weight: f64 });
+// @ts-expect-error: so have outputs
+crossEntropy(narrow, targets, { grad: true, out: { gradLogits: f64 } });
+// @ts-expect-error: plain arrays are no logits
+logSoftmax([1, 2, 3]);
+// @ts-expect-error: integers are no logits
+logSoftmax(targets);
+// @ts-expect-error: two dimensions are needed
+crossEntropy(f32, targets);
+
+info().threads satisfies number;
+ops() satisfies readonly OpRecord[];

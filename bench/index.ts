@@ -3,12 +3,14 @@
  * to bench/results; a quick or partial one to bench/out, so that it never mixes with published numbers.
  */
 import { writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import cliProgress from 'cli-progress';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { getNumThreads, ops } from 'logitcore';
-import { describeMachine } from './machine.js';
+import type { Clock } from './measure.js';
+import { describeMachine, isBusy } from './machine.js';
 import { writePlots } from './plots.js';
 import { readResults, renderTables, writeResult, type SuiteName } from './report.js';
 import { endPyTorch, pythonCommand } from './rivals/pytorch.js';
@@ -37,6 +39,19 @@ const collect =
   (text: string, earlier: T[] | undefined) => [...(earlier ?? []), parse(text)];
 const suiteNames: readonly SuiteName[] = ['headline', 'all-ops', 'crossover', 'latency'];
 
+function shape(text: string): Shape {
+  try {
+    return parseShape(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+function opName(text: string): string {
+  if ([...availableHeadlines(), ...ops().map(({ name }) => name)].includes(text)) return text;
+  throw new InvalidArgumentError('There is no such op.');
+}
+
 interface Options {
   quick: boolean;
   suite?: SuiteName[];
@@ -45,19 +60,20 @@ interface Options {
   threads?: number[];
   rounds?: number;
   seed: number;
+  clock: Clock;
   out?: string;
 }
 
 function positiveInteger(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)
-    throw new RangeError(`'${text}' is not a positive integer`);
+    throw new InvalidArgumentError('It is not a positive integer.');
   return value;
 }
 
 function suiteName(text: string): SuiteName {
   const name = suiteNames.find((known) => known === text);
-  if (!name) throw new RangeError(`'${text}' is none of ${suiteNames.join(', ')}`);
+  if (!name) throw new InvalidArgumentError(`It is none of ${suiteNames.join(', ')}.`);
   return name;
 }
 
@@ -74,9 +90,9 @@ const program = new Command('bench')
   .option(
     '--op <name>',
     `a headline op (${headlineNames.join(', ')}) or any op; may be given again`,
-    collect(String),
+    collect(opName),
   )
-  .option('--shape <rowsxcolumns>', 'for example 64x32000; may be given again', collect(parseShape))
+  .option('--shape <rowsxcolumns>', 'for example 64x32000; may be given again', collect(shape))
   .option(
     '--threads <n>',
     'numbers of threads, 1 and all by default; may be given again',
@@ -84,6 +100,11 @@ const program = new Command('bench')
   )
   .option('--rounds <n>', 'rounds of each case', positiveInteger)
   .option('--seed <n>', 'seed of the inputs', positiveInteger, 1)
+  .addOption(
+    new Option('--clock <name>', 'cpu is for one thread on a busy machine')
+      .choices(['wall', 'cpu'])
+      .default('wall'),
+  )
   .option('--out <folder>', 'where results go');
 
 async function main(): Promise<void> {
@@ -96,7 +117,15 @@ async function main(): Promise<void> {
   // Ratios to rivals are formed on one thread.
   if (!threads.includes(1)) threads.unshift(1);
   const rounds = options.rounds ?? (options.quick ? 5 : 15);
-  const { seed } = options;
+  const { seed, clock } = options;
+  const [load] = os.loadavg();
+  if (clock === 'cpu' && threads.length > 1)
+    program.error('--clock cpu adds up the time of all threads: use it with --threads 1');
+  if (isBusy(describeMachine(load)))
+    console.log(
+      `The load average is ${load.toFixed(1)}: other work on this machine slows long runs more than short ones,\n` +
+        'which flatters logitcore. Wait, or compare one thread by --clock cpu --threads 1.',
+    );
 
   const isWanted = (suite: SuiteName) => options.suite?.includes(suite) ?? true;
   const isWantedOp = (name: string) => options.op?.includes(name) ?? true;
@@ -126,6 +155,7 @@ async function main(): Promise<void> {
       fewestRounds: options.quick ? 1 : 3,
       seed,
       threads,
+      clock,
       onRound: (share) => {
         bar.update(done + share, { label });
       },
@@ -138,11 +168,19 @@ async function main(): Promise<void> {
       cases.push(await headlineCase(op, shape, planFor(`${op} ${formatShape(shape)}`)));
       done += 1;
     }
-    writeResult(folder, { suite: 'headline', op, machine: describeMachine(), seed, rounds, cases });
+    writeResult(folder, {
+      suite: 'headline',
+      op,
+      machine: describeMachine(load),
+      seed,
+      rounds,
+      clock,
+      cases,
+    });
   }
   for (const suite of smallSuites) {
     const cases = await (suite === 'crossover' ? crossoverCases : latencyCases)(planFor(suite));
-    writeResult(folder, { suite, machine: describeMachine(), seed, rounds, cases });
+    writeResult(folder, { suite, machine: describeMachine(load), seed, rounds, clock, cases });
     done += 1;
   }
   if (records.length > 0) {
@@ -162,9 +200,10 @@ async function main(): Promise<void> {
     }
     writeResult(folder, {
       suite: 'all-ops',
-      machine: describeMachine(),
+      machine: describeMachine(load),
       seed,
       rounds,
+      clock,
       cases,
       skipped,
     });
@@ -179,4 +218,10 @@ async function main(): Promise<void> {
   console.log(`results, table.md and pictures: ${folder}`);
 }
 
-await main();
+// Printed here: for an uncaught error the handler of tfjs's wasm module prints its own minified source.
+try {
+  await main();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+}

@@ -14,6 +14,8 @@ export interface Machine {
   readonly v8: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly date: string;
+  /** Load average of the last minute before the run: other processes' work. */
+  readonly load: number;
 }
 
 function packageVersion(name: string): string {
@@ -21,7 +23,10 @@ function packageVersion(name: string): string {
   return (require(`${name}/package.json`) as { version: string }).version;
 }
 
-export function describeMachine(): Machine {
+/** Whether others use so much of the machine that times of the wall clock mislead. */
+export const isBusy = ({ load, cores }: Machine): boolean => load > cores / 4;
+
+export function describeMachine(load: number): Machine {
   const { isa, version } = info();
   return {
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
@@ -38,5 +43,6 @@ export function describeMachine(): Machine {
       pytorch: pytorchVersion() ?? 'not run',
     },
     date: new Date().toISOString().slice(0, 10),
+    load: Math.round(100 * load) / 100,
   };
 }

@@ -37,6 +37,8 @@ export interface Timing {
   readonly ns: Quartiles;
   /** The median of each round; null where the contestant sat out. */
   readonly roundNs: readonly (number | null)[];
+  /** Processor time over the time that passed; the work of other processes shows as less than the threads used. */
+  readonly cpuShare: number;
 }
 
 export function quartiles(values: readonly number[]): Quartiles {
@@ -50,7 +52,7 @@ export function quartiles(values: readonly number[]): Quartiles {
 }
 
 /** Runs too short for the clock are timed several at a time. */
-const shortestSampleNs = 100_000;
+const shortestSampleNs = 500_000;
 const longestBlockNs = 8_000_000;
 
 interface Paced {
@@ -59,6 +61,7 @@ interface Paced {
   readonly samples: number;
   readonly everyRounds: number;
   readonly medians: (number | null)[];
+  readonly cpuShares: number[];
 }
 
 function isDuration(value: unknown): value is { ns: number } {
@@ -69,7 +72,30 @@ function isDuration(value: unknown): value is { ns: number } {
   );
 }
 
-async function block(contestant: Contestant, inner: number, samples: number): Promise<number[]> {
+/**
+ * `wall` is what a user waits. On a busy machine it flatters short runs: a long one is interrupted and charged for the
+ * work of others. `cpu` counts the time of this process only, so it is right for one thread on a busy machine.
+ */
+export type Clock = 'wall' | 'cpu';
+
+interface Block {
+  /** Nanoseconds of each sample by the chosen clock. */
+  readonly samples: number[];
+  /** Processor time of this process over the time that passed: well below 1 means that it was kept waiting. */
+  readonly cpuShare: number;
+}
+
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e3;
+};
+
+async function block(
+  contestant: Contestant,
+  inner: number,
+  samples: number,
+  clock: Clock,
+): Promise<Block> {
   await contestant.prepare?.();
   const bench = new Bench({
     iterations: samples,
@@ -78,24 +104,39 @@ async function block(contestant: Contestant, inner: number, samples: number): Pr
     retainSamples: true,
     throws: true,
   });
+  let wall = 0;
+  let cpu = 0;
+  const finish = (start: number, cpuStart: number) => {
+    const used = cpuMs() - cpuStart;
+    wall += performance.now() - start;
+    cpu += used;
+    return clock === 'cpu' ? { overriddenDuration: used } : undefined;
+  };
   if (contestant.async) {
     const run = async () => {
       let measured = 0;
-      let reported = false;
+      let isReported = false;
+      const start = performance.now();
+      const cpuStart = cpuMs();
       for (let i = 0; i < inner; i++) {
         const result = await contestant.run();
         if (isDuration(result)) {
           measured += result.ns;
-          reported = true;
+          isReported = true;
         }
       }
-      return reported ? { overriddenDuration: measured / 1e6 } : undefined;
+      // The processor time of another process is not seen here.
+      if (isReported) return { overriddenDuration: measured / 1e6 };
+      return finish(start, cpuStart);
     };
     bench.add(contestant.name, run, { async: true });
     await bench.run();
   } else {
     const run = () => {
+      const start = performance.now();
+      const cpuStart = cpuMs();
       for (let i = 0; i < inner; i++) contestant.run();
+      return finish(start, cpuStart);
     };
     bench.add(contestant.name, run, { async: false });
     bench.runSync();
@@ -103,47 +144,64 @@ async function block(contestant: Contestant, inner: number, samples: number): Pr
   const result = bench.tasks[0].result;
   if (!('latency' in result) || !result.latency.samples)
     throw new Error(`${contestant.name} was not timed`);
-  return result.latency.samples.map((ms) => (ms * 1e6) / inner);
+  return {
+    samples: result.latency.samples.map((ms) => (ms * 1e6) / inner),
+    cpuShare: wall > 0 ? cpu / wall : 1,
+  };
 }
 
-async function pace(contestant: Contestant, rounds: number, fewestRounds: number): Promise<Paced> {
+async function pace(
+  contestant: Contestant,
+  { rounds, fewestRounds, clock }: RaceOptions,
+): Promise<Paced> {
+  const fastest = async (inner: number) =>
+    Math.min(...(await block(contestant, inner, 3, clock)).samples);
   // The first block compiles and touches memory; the second shows how long a run is.
-  const [first] = await block(contestant, 1, 1);
-  const isSlow = first > slowRunMs * 2e6;
-  let ns = isSlow ? first : Math.min(...(await block(contestant, 1, 3)));
+  const [first] = (await block(contestant, 1, 1, 'wall')).samples;
+  let ns = first > slowRunMs * 2e6 ? first : await fastest(1);
   let inner = Math.max(1, Math.ceil(shortestSampleNs / Math.max(ns, 20)));
   if (inner > 1) {
-    for (let warm = 0; warm < 3; warm++) ns = Math.min(...(await block(contestant, inner, 3)));
-    inner = Math.max(1, Math.ceil(shortestSampleNs / ns));
+    for (let warm = 0; warm < 3; warm++) ns = await fastest(inner);
+    inner = Math.max(1, Math.ceil(shortestSampleNs / Math.max(ns, 1)));
   }
   const samples = Math.min(9, Math.max(1, Math.floor(longestBlockNs / (ns * inner))));
   const everyRounds = Math.max(
     1,
     Math.min(Math.floor(rounds / fewestRounds), Math.ceil(ns / 1e6 / slowRunMs)),
   );
-  return { contestant, inner, samples, everyRounds, medians: [] };
+  return { contestant, inner, samples, everyRounds, medians: [], cpuShares: [] };
 }
 
-/** Times all contestants in `rounds` rounds; slow ones sit some out, but take part in `fewestRounds`. */
+export interface RaceOptions {
+  readonly rounds: number;
+  /** Slow contestants sit some rounds out, but take part in so many. */
+  readonly fewestRounds: number;
+  readonly clock: Clock;
+  readonly onRound?: (done: number, all: number) => void;
+}
+
 export async function race(
   contestants: readonly Contestant[],
-  rounds: number,
-  fewestRounds: number,
-  onRound: (done: number, all: number) => void = () => undefined,
+  options: RaceOptions,
 ): Promise<Timing[]> {
+  const { rounds, clock } = options;
   const field: Paced[] = [];
-  for (const contestant of contestants) field.push(await pace(contestant, rounds, fewestRounds));
+  for (const contestant of contestants) field.push(await pace(contestant, options));
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < field.length; i++) {
-      const paced = field[(i + round) % field.length];
-      const takesPart = round % paced.everyRounds === 0;
-      paced.medians[round] = takesPart
-        ? quartiles(await block(paced.contestant, paced.inner, paced.samples)).median
-        : null;
+      const { contestant, inner, samples, everyRounds, medians, cpuShares } =
+        field[(i + round) % field.length];
+      if (round % everyRounds !== 0) {
+        medians[round] = null;
+        continue;
+      }
+      const timed = await block(contestant, inner, samples, clock);
+      medians[round] = quartiles(timed.samples).median;
+      cpuShares.push(timed.cpuShare);
     }
-    onRound(round + 1, rounds);
+    options.onRound?.(round + 1, rounds);
   }
-  return field.map(({ contestant, medians }) => {
+  return field.map(({ contestant, medians, cpuShares }) => {
     const timed = medians.filter((ns) => ns !== null);
     return {
       name: contestant.name,
@@ -152,6 +210,7 @@ export async function race(
       rounds: timed.length,
       ns: quartiles(timed),
       roundNs: medians.map((ns) => (ns === null ? null : Math.round(ns * 10) / 10)),
+      cpuShare: Math.round(100 * quartiles(cpuShares).median) / 100,
     };
   });
 }

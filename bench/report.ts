@@ -1,8 +1,8 @@
 /** Results as files: raw JSON a suite, one Markdown page of tables. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Machine } from './machine.js';
-import { ratio, type Quartiles, type Timing } from './measure.js';
+import { isBusy, type Machine } from './machine.js';
+import { ratio, type Clock, type Quartiles, type Timing } from './measure.js';
 import {
   bytesPerLogit,
   formatShape,
@@ -21,6 +21,7 @@ export interface SuiteResult {
   readonly machine: Machine;
   readonly seed: number;
   readonly rounds: number;
+  readonly clock: Clock;
   readonly cases: readonly (Case | GenericCase)[];
   /** Ops without a measurement, with the reason. */
   readonly skipped?: Readonly<Record<string, string>>;
@@ -90,7 +91,16 @@ function namesIn(cases: readonly Case[]): string[] {
   );
 }
 
-function rivalCell(item: Case, rival: string, trip: 'op' | 'whole', rounds: number): string {
+/** Kept waiting by other processes for a fifth of the time or more. */
+const isDisturbed = ({ cpuShare, threads, name }: Timing) =>
+  name !== 'pytorch' && cpuShare < 0.8 * Math.min(threads, 1);
+
+function rivalCell(
+  item: Case,
+  rival: string,
+  trip: 'op' | 'whole',
+  { rounds, clock }: SuiteResult,
+): string {
   const own = findTiming(item, 'logitcore', trip);
   const other = findTiming(item, rival, trip);
   if (!own || !other) {
@@ -98,10 +108,12 @@ function rivalCell(item: Case, rival: string, trip: 'op' | 'whole', rounds: numb
     return reason ? `– (${reason})` : '–';
   }
   const fewer = other.rounds < rounds ? `, ${other.rounds} rounds` : '';
-  return `${formatQuartiles(ratio(other, own), '×')}${fewer}`;
+  const disturbed = clock === 'wall' && (isDisturbed(other) || isDisturbed(own)) ? ' †' : '';
+  return `${formatQuartiles(ratio(other, own), '×')}${fewer}${disturbed}`;
 }
 
-function headlineTable({ cases, rounds }: SuiteResult, trip: 'op' | 'whole'): string {
+function headlineTable(result: SuiteResult, trip: 'op' | 'whole'): string {
+  const { cases } = result;
   const names = namesIn(cases);
   const all = Math.max(...cases.flatMap((item) => item.timings.map((timing) => timing.threads)));
   const rows = cases.map((item) => {
@@ -115,7 +127,7 @@ function headlineTable({ cases, rounds }: SuiteResult, trip: 'op' | 'whole'): st
       `${digits(item.bytes / one.ns.median)} GB/s`,
       share ? formatQuartiles(share) : '–',
       ...(many ? [formatQuartiles(ratio(one, many), '×')] : []),
-      ...names.map((name) => rivalCell(item, name, trip, rounds)),
+      ...names.map((name) => rivalCell(item, name, trip, result)),
     ];
   });
   const head = [
@@ -174,12 +186,17 @@ function genericTable(cases: readonly GenericCase[]): string {
   return markdownTable(['op', 'shape', 'time', 'bytes', 'of memcpy', 'error vs float64'], rows);
 }
 
-function machineLines({ machine, seed, rounds }: SuiteResult): string {
+function machineLines({ machine, seed, rounds, clock }: SuiteResult): string {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   return [
     `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.os}; logitcore runs its ${machine.isa} kernels.`,
     `Node ${machine.node} (V8 ${machine.v8}); ${versions.join(', ')}.`,
-    `${machine.date}, seed ${seed}, ${rounds} rounds.`,
+    `${machine.date}, seed ${seed}, ${rounds} rounds, ${clock === 'cpu' ? 'processor time' : 'wall clock'}.`,
+    ...(isBusy(machine) && clock === 'wall'
+      ? [
+          `**The machine was busy (load ${machine.load} before the run): ratios to slower contestants are too large.**`,
+        ]
+      : []),
   ].join('\n');
 }
 
@@ -191,7 +208,8 @@ in how many. "Of memcpy" is bytes per second (float32 logits read and written, l
 tensors uploaded; "whole trip" includes allocation, transfer and reading the result. Buffers are used again and again,
 so shapes that fit into the caches stay there, for all contestants alike. Before it is timed every result must agree with a
 float64 reference within ${tolerance.own} (logitcore) or ${tolerance.rival} (others) of the largest value.
-"vs" is the rival's time over logitcore's, both on one thread: below 1 the rival is faster.
+"vs" is the rival's time over logitcore's, both on one thread: below 1 the rival is faster. † marks a comparison in which
+one of the two waited for other processes for a fifth of the time or more.
 Bytes per logit: ${headlineNames.map((name) => `${name} ${bytesPerLogit[name]}`).join(', ')}.`;
 
 /** The page of all results, in the order of the list of ops. */

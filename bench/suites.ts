@@ -7,6 +7,7 @@ import {
   check,
   race,
   relativeError,
+  type Clock,
   type Contestant,
   type Results,
   type Timing,
@@ -31,6 +32,7 @@ export interface Plan {
   readonly fewestRounds: number;
   readonly seed: number;
   readonly threads: readonly number[];
+  readonly clock: Clock;
   readonly onRound: (share: number) => void;
 }
 
@@ -95,8 +97,11 @@ async function compete(
       throw new Error(`${label(contestant)}: results differ from the reference by ${error}`);
     else notRun[label(contestant)] = `wrong by ${error.toExponential(1)}`;
   }
-  const timings = await race(right, plan.rounds, plan.fewestRounds, (done, all) => {
-    plan.onRound(done / all);
+  const timings = await race(right, {
+    ...plan,
+    onRound: (done, all) => {
+      plan.onRound(done / all);
+    },
   });
   for (const contestant of contestants) await contestant.dispose?.();
   return { timings, errors, notRun };

@@ -6,7 +6,8 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // One row a thread: facts in, loss and coefficients out.
-template <class D> __global__ void evaluateRows(D d, const Facts<double>* facts, RowShape shape, int rows, double* losses, Coefficients<double>* out) {
+template <class D>
+__global__ void evaluateRows(D d, const Facts<double>* facts, RowShape shape, int rows, double* losses, Coefficients<double>* out) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows) return;
   using T = Dual<double, bitCount(D::needs)>;

@@ -203,4 +203,10 @@ async function main(): Promise<void> {
   console.log(`${((performance.now() - started) / 1e3).toFixed(0)} s in all`);
 }
 
-await main();
+// Printed here: for an uncaught error the handler of tfjs's wasm module prints its own minified source.
+try {
+  await main();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+}

@@ -48,7 +48,10 @@ export interface SigmoidFocalLossOptions<A extends RealArray = RealArray> extend
  * @returns `loss` (a number, or one value an element for reduction 'none'), and `gradLogits` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape or option
  */
-export function sigmoidFocalLoss<A extends RealArray, const O extends SigmoidFocalLossOptions<A> = {}>(
+export function sigmoidFocalLoss<
+  A extends RealArray,
+  const O extends SigmoidFocalLossOptions<A> = {},
+>(
   logits: Logits<A>,
   targets: Logits<A>,
   options?: Exact<O, SigmoidFocalLossOptions<A>>,

@@ -40,7 +40,12 @@ export function background<R>(start: () => R): Promise<R> {
  * @param tensors positional arguments in the order of the record
  * @param finish turns the plain outputs into the op's result
  */
-export function call(name: string, tensors: readonly unknown[], options: unknown, finish?: Finish): never {
+export function call(
+  name: string,
+  tensors: readonly unknown[],
+  options: unknown,
+  finish?: Finish,
+): never {
   const promised = inBackground;
   inBackground = false;
   const plan = planNamed(name);
@@ -65,11 +70,18 @@ const maxRunning = 2;
 let running = 0;
 const waiting: (() => void)[] = [];
 
-async function runInBackground(plan: Plan, tensors: readonly unknown[], options: unknown, finish?: Finish): Promise<unknown> {
+async function runInBackground(
+  plan: Plan,
+  tensors: readonly unknown[],
+  options: unknown,
+  finish?: Finish,
+): Promise<unknown> {
   const request = read(plan, tensors, options);
   for (const array of request.arrays)
     if (array !== undefined && (array.buffer as { resizable?: boolean }).resizable)
-      throw new TypeError(`${plan.name}: an array on a resizable ArrayBuffer cannot be used on a background thread`);
+      throw new TypeError(
+        `${plan.name}: an array on a resizable ArrayBuffer cannot be used on a background thread`,
+      );
   const frame = new Float64Array(plan.frame.length);
   pack(request, frame);
   if (running >= maxRunning) await turn(request.signal);
@@ -102,22 +114,28 @@ function turn(signal: AbortSignal | undefined): Promise<void> {
 }
 
 // An optional tensor may be left out: options then stand in its place.
-function shiftOptions(plan: Plan, tensors: readonly unknown[], options: unknown): [readonly unknown[], unknown] {
+function shiftOptions(
+  plan: Plan,
+  tensors: readonly unknown[],
+  options: unknown,
+): [readonly unknown[], unknown] {
   if (options !== undefined) return [tensors, options];
   let last = tensors.length - 1;
   while (last >= 0 && tensors[last] === undefined) last -= 1;
   const value = tensors[last];
   if (last < 0 || !plan.optionalPositions.includes(last)) return [tensors, options];
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || 'data' in value) return [tensors, options];
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || 'data' in value)
+    return [tensors, options];
   return [tensors.slice(0, last), value];
 }
 
 function read(plan: Plan, positional: readonly unknown[], last: unknown): Request {
-  const [tensors, options] = plan.optionalPositions.length > 0 ? shiftOptions(plan, positional, last) : [positional, last];
+  const [tensors, options] =
+    plan.optionalPositions.length > 0 ? shiftOptions(plan, positional, last) : [positional, last];
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new TypeError(`${plan.name}: options must be an object, got ${kindOf(options)}`);
   const given = options as Record<string, unknown> | undefined;
-  const signal = given?.['signal'] as AbortSignal | undefined;
+  const signal = given?.signal as AbortSignal | undefined;
   signal?.throwIfAborted();
   const operands: (Operand | undefined)[] = [];
   const arrays: (Numbers | undefined)[] = [];
@@ -136,45 +154,58 @@ function read(plan: Plan, positional: readonly unknown[], last: unknown): Reques
   }
   const values: (number | undefined)[] = [];
   for (let i = 0; i < plan.options.length; i += 1) {
-    const value = given?.[plan.options[i]!.name];
+    const value = given?.[plan.options[i].name];
     values.push(value === undefined ? undefined : readOption(plan, i, value));
   }
-  addOutputs(plan, operands, values, readBuffers(plan, given?.['out']), arrays);
+  addOutputs(plan, operands, values, readBuffers(plan, given?.out), arrays);
   return { operands, values, arrays, signal };
 }
 
 function readBuffers(plan: Plan, out: unknown): unknown[] | undefined {
   if (out === undefined) return undefined;
-  if (typeof out !== 'object' || out === null) throw new TypeError(`${plan.name}: options.out must be an object of output arrays, got ${kindOf(out)}`);
+  if (typeof out !== 'object' || out === null)
+    throw new TypeError(
+      `${plan.name}: options.out must be an object of output arrays, got ${kindOf(out)}`,
+    );
   const buffers: unknown[] = [];
   for (const output of plan.outputs) buffers.push((out as Record<string, unknown>)[output.name]);
   return buffers;
 }
 
 function readOption(plan: Plan, index: number, value: unknown): number | undefined {
-  const option = plan.options[index]!;
+  const option = plan.options[index];
   if (option.kind === 'choice') {
     const at = option.choices!.indexOf(value as string);
     if (at >= 0) return at;
     const number = hasTwin(plan, index);
     if (number && typeof value === 'number') return undefined;
     const expected = `one of ${option.choices!.map((choice) => `'${choice}'`).join(', ')}${number ? ' or a number' : ''}`;
-    if (typeof value !== 'string') throw new TypeError(`${plan.name}: options.${option.name} must be ${expected}, got ${kindOf(value)}`);
-    throw new RangeError(`${plan.name}: options.${option.name} is '${value}', expected ${expected}`);
+    if (typeof value !== 'string')
+      throw new TypeError(
+        `${plan.name}: options.${option.name} must be ${expected}, got ${kindOf(value)}`,
+      );
+    throw new RangeError(
+      `${plan.name}: options.${option.name} is '${value}', expected ${expected}`,
+    );
   }
   if (option.kind === 'boolean') {
     if (typeof value === 'boolean') return value ? 1 : 0;
-    throw new TypeError(`${plan.name}: options.${option.name} must be true or false, got ${kindOf(value)}`);
+    throw new TypeError(
+      `${plan.name}: options.${option.name} must be true or false, got ${kindOf(value)}`,
+    );
   }
   if (typeof value === 'number') return value;
   if (typeof value === 'string' && hasTwin(plan, index)) return undefined;
-  if (typeof value === 'object' && plan.inputs.some((input) => input.numberOption === index)) return undefined;
-  throw new TypeError(`${plan.name}: options.${option.name} must be a number, got ${kindOf(value)}`);
+  if (typeof value === 'object' && plan.inputs.some((input) => input.numberOption === index))
+    return undefined;
+  throw new TypeError(
+    `${plan.name}: options.${option.name} must be a number, got ${kindOf(value)}`,
+  );
 }
 
 // A word or a number (scale): two options of one name, the choice first.
 function hasTwin(plan: Plan, index: number): boolean {
-  const { name } = plan.options[index]!;
+  const { name } = plan.options[index];
   return plan.options.some((option, k) => k !== index && option.name === name);
 }
 
@@ -187,7 +218,12 @@ function readOperand(op: string, name: string, value: unknown): Operand {
     const tensor = value as { data?: unknown; shape?: unknown; dims?: unknown };
     const data = tensor.data;
     const sizes = (tensor.shape ?? tensor.dims) as ArrayLike<unknown> | undefined;
-    if (ArrayBuffer.isView(data) && typeof sizes === 'object' && sizes !== null && typeof sizes.length === 'number') {
+    if (
+      ArrayBuffer.isView(data) &&
+      typeof sizes === 'object' &&
+      sizes !== null &&
+      typeof sizes.length === 'number'
+    ) {
       const rank = sizes.length;
       const shape: number[] = [];
       for (let k = 0; k < rank && k < maxRank; k += 1) {
@@ -197,16 +233,25 @@ function readOperand(op: string, name: string, value: unknown): Operand {
       return { data: data as Numbers, rank, shape };
     }
   }
-  throw new TypeError(`${op}: ${name} must be a typed array, { data, shape } or { data, dims }, got ${kindOf(value)}`);
+  throw new TypeError(
+    `${op}: ${name} must be a typed array, { data, shape } or { data, dims }, got ${kindOf(value)}`,
+  );
 }
 
 // Adds the arrays of the outputs: the caller's, or new ones. Sizes that make no sense are left for the checks in C++ to report.
-function addOutputs(plan: Plan, operands: readonly (Operand | undefined)[], values: (number | undefined)[], buffers: unknown[] | undefined, arrays: (Numbers | undefined)[]): void {
+function addOutputs(
+  plan: Plan,
+  operands: readonly (Operand | undefined)[],
+  values: (number | undefined)[],
+  buffers: unknown[] | undefined,
+  arrays: (Numbers | undefined)[],
+): void {
   let sizes: Record<string, number> | undefined;
   let isDouble = false;
-  const perRow = plan.reduction >= 0 && (values[plan.reduction] ?? plan.defaults[plan.reduction]) === plan.none;
+  const perRow =
+    plan.reduction >= 0 && (values[plan.reduction] ?? plan.defaults[plan.reduction]) === plan.none;
   for (let i = 0; i < plan.outputs.length; i += 1) {
-    const output = plan.outputs[i]!;
+    const output = plan.outputs[i];
     const buffer = buffers?.[i];
     let wanted = isWanted(plan, output, values, operands);
     // Giving the buffer is asking for it, unless the option says no.
@@ -214,18 +259,32 @@ function addOutputs(plan: Plan, operands: readonly (Operand | undefined)[], valu
     if (!wanted || output.kind === 'scalar' || (output.kind === 'reduced' && !perRow)) {
       arrays.push(undefined);
     } else if (buffer !== undefined) {
-      if (!ArrayBuffer.isView(buffer)) throw new TypeError(`${plan.name}: options.out.${output.name} must be a typed array, got ${kindOf(buffer)}`);
+      if (!ArrayBuffer.isView(buffer))
+        throw new TypeError(
+          `${plan.name}: options.out.${output.name} must be a typed array, got ${kindOf(buffer)}`,
+        );
       arrays.push(buffer as Numbers);
     } else {
       if (!sizes) {
         sizes = bindSizes(plan, operands);
-        isDouble = operands.find((operand, k) => operand && plan.inputs[k]!.real)?.data instanceof Float64Array;
+        isDouble =
+          operands.find((operand, k) => operand && plan.inputs[k].real)?.data instanceof
+          Float64Array;
       }
-      const mostValues = operands.reduce((most, operand) => Math.max(most, operand?.data.length ?? 0), 0);
+      const mostValues = operands.reduce(
+        (most, operand) => Math.max(most, operand?.data.length ?? 0),
+        0,
+      );
       let length = 1;
       for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size, mostValues);
       if (!(length >= 0 && length <= 2 ** 40)) length = 0;
-      arrays.push(output.int32 ? new Int32Array(length) : isDouble ? new Float64Array(length) : new Float32Array(length));
+      arrays.push(
+        output.int32
+          ? new Int32Array(length)
+          : isDouble
+            ? new Float64Array(length)
+            : new Float32Array(length),
+      );
     }
   }
 }
@@ -236,25 +295,31 @@ function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Reco
   for (let i = 0; i < operands.length; i += 1) {
     const operand = operands[i];
     if (!operand) continue;
-    const input = plan.inputs[i]!;
+    const input = plan.inputs[i];
     const lead = operand.rank - input.sizes.length;
     let elements = 1;
     for (const size of operand.shape) elements *= size;
     if (operand.rank > maxRank || lead < 0 || elements !== operand.data.length) continue;
     if (input.leading) {
       let product = 1;
-      for (let k = 0; k < lead; k += 1) product *= operand.shape[k]!;
+      for (let k = 0; k < lead; k += 1) product *= operand.shape[k];
       sizes['*'] ??= product;
     }
     for (let k = 0; k < input.sizes.length; k += 1) {
-      const size = input.sizes[k]!;
-      if (size.letter) sizes[size.letter] ??= operand.shape[lead + k]! - size.plus;
+      const size = input.sizes[k];
+      if (size.letter) sizes[size.letter] ??= operand.shape[lead + k] - size.plus;
     }
   }
   return sizes;
 }
 
-function sizeOf(plan: Plan, sizes: Record<string, number>, values: readonly (number | undefined)[], size: Size, mostValues: number): number {
+function sizeOf(
+  plan: Plan,
+  sizes: Record<string, number>,
+  values: readonly (number | undefined)[],
+  size: Size,
+  mostValues: number,
+): number {
   if (!size.letter) return size.plus;
   const bound = sizes[size.letter];
   if (bound !== undefined) return bound + size.plus;
@@ -263,7 +328,12 @@ function sizeOf(plan: Plan, sizes: Record<string, number>, values: readonly (num
   return chosen <= mostValues ? chosen + size.plus : 0;
 }
 
-function isWanted(plan: Plan, output: OutputPlan, values: readonly (number | undefined)[], operands: readonly (Operand | undefined)[]): boolean {
+function isWanted(
+  plan: Plan,
+  output: OutputPlan,
+  values: readonly (number | undefined)[],
+  operands: readonly (Operand | undefined)[],
+): boolean {
   if (output.whenInput >= 0) return operands[output.whenInput] !== undefined;
   if (output.whenOption < 0) return true;
   const value = values[output.whenOption] ?? plan.defaults[output.whenOption];
@@ -272,7 +342,7 @@ function isWanted(plan: Plan, output: OutputPlan, values: readonly (number | und
 
 function ask(plan: Plan, output: OutputPlan, values: (number | undefined)[]): boolean {
   const at = output.whenOption;
-  if (at < 0 || plan.options[at]!.kind !== 'boolean' || values[at] !== undefined) return false;
+  if (at < 0 || plan.options[at].kind !== 'boolean' || values[at] !== undefined) return false;
   values[at] = 1;
   return true;
 }
@@ -297,10 +367,11 @@ function unpack(plan: Plan, request: Request, frame: Float64Array): Record<strin
   const result: Record<string, unknown> = {};
   const first = plan.inputs.length;
   for (let i = 0; i < plan.outputs.length; i += 1) {
-    const output = plan.outputs[i]!;
+    const output = plan.outputs[i];
     const array = request.arrays[first + i];
     if (array !== undefined) result[output.name] = array;
-    else if (output.kind !== 'array' && isWanted(plan, output, request.values, request.operands)) result[output.name] = frame[plan.scalarAt + i];
+    else if (output.kind !== 'array' && isWanted(plan, output, request.values, request.operands))
+      result[output.name] = frame[plan.scalarAt + i];
   }
   return result;
 }

@@ -1,6 +1,16 @@
 import { call } from './call.js';
 import type { LossAndGradient } from './softmax.js';
-import type { CallOptions, Exact, Logits, RealArray, Reduced, Reduction, Simplify, Tensor, When } from './types.js';
+import type {
+  CallOptions,
+  Exact,
+  Logits,
+  RealArray,
+  Reduced,
+  Reduction,
+  Simplify,
+  Tensor,
+  When,
+} from './types.js';
 
 export interface CrossEntropySoftOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Weight of each class `[c]`; default 1. It enters no divisor. */
@@ -37,12 +47,17 @@ export interface CrossEntropySoftOptions<A extends RealArray = RealArray> extend
  * `gradLogits` `[n, c]` if `grad`; `gradTargets` `[n, c]` if `gradTargets`
  * @throws TypeError or RangeError for a wrong type, shape or option
  */
-export function crossEntropySoft<A extends RealArray, const O extends CrossEntropySoftOptions<A> = {}>(
+export function crossEntropySoft<
+  A extends RealArray,
+  const O extends CrossEntropySoftOptions<A> = {},
+>(
   logits: Tensor<A>,
   targets: Tensor<A>,
   options?: Exact<O, CrossEntropySoftOptions<A>>,
 ): Simplify<
-  LossAndGradient<O, A> & When<O, 'gradTargets', 'gradTargets', A> & (O extends { zLossWeight: number } ? { zLoss?: Reduced<O, A> } : unknown)
+  LossAndGradient<O, A> &
+    When<O, 'gradTargets', 'gradTargets', A> &
+    (O extends { zLossWeight: number } ? { zLoss?: Reduced<O, A> } : unknown)
 > {
   return call('crossEntropySoft', [logits, targets], options);
 }
@@ -70,7 +85,8 @@ export interface PairOptions<A extends RealArray = RealArray> extends CallOption
 
 /** The loss, and the gradients that were asked for. */
 export type PairLoss<O, A> = Simplify<
-  { loss: Reduced<O, A> } & When<O, 'grad', 'gradStudent', A> & When<O, 'gradTeacher', 'gradTeacher', A>
+  { loss: Reduced<O, A> } & When<O, 'grad', 'gradStudent', A> &
+    When<O, 'gradTeacher', 'gradTeacher', A>
 >;
 
 export interface KlDivOptions<A extends RealArray = RealArray> extends PairOptions<A> {

@@ -38,14 +38,14 @@ export interface LinearHeadJvpOptions<A extends RealArray = RealArray> extends C
  * the head moves.
  * @param hidden `[n, d]`
  * @param dWeight `[c, d]` direction of the weights
- * @param dBias `[c]` direction of the bias; default 0
+ * @param dBias `[c]` direction of the bias; default 0, and it may be left out
  * @returns `jvp` `[n, c]`
  * @throws TypeError or RangeError for a wrong type or shape
  */
 export function linearHeadJvp<A extends RealArray>(
   hidden: Tensor<A>,
   dWeight: Tensor<A>,
-  dBias?: A,
+  dBias?: A | LinearHeadJvpOptions<A>,
   options?: LinearHeadJvpOptions<A>,
 ): { jvp: A } {
   return call('linearHeadJvp', [hidden, dWeight, dBias], options);

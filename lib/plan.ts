@@ -60,10 +60,15 @@ export interface Plan {
 function parseSize(text: string, options: readonly OptionRecord[]): Size {
   const [letter = '', plus = '0'] = text.split('+');
   if (/^\d+$/.test(letter)) return { letter: '', option: -1, plus: Number(letter) };
-  return { letter, option: options.findIndex((option) => option.name === letter), plus: Number(plus) };
+  return {
+    letter,
+    option: options.findIndex((option) => option.name === letter),
+    plus: Number(plus),
+  };
 }
 
-const parseSizes = (dims: string, options: readonly OptionRecord[]) => (dims === '' ? [] : dims.split(',').map((text) => parseSize(text, options)));
+const parseSizes = (dims: string, options: readonly OptionRecord[]) =>
+  dims === '' ? [] : dims.split(',').map((text) => parseSize(text, options));
 
 function defaultOf(option: OptionRecord): number | undefined {
   if (option.kind === 'choice') return option.choices!.indexOf(option.default as string);
@@ -72,7 +77,8 @@ function defaultOf(option: OptionRecord): number | undefined {
 
 function planOf(record: OpRecord, id: number): Plan {
   const { options } = record;
-  const optionIndex = (name: string | undefined) => options.findIndex((option) => option.name === name);
+  const optionIndex = (name: string | undefined) =>
+    options.findIndex((option) => option.name === name);
   let positional = 0;
   const reduction = Math.max(optionIndex('reduction'), optionIndex('reduce'));
   const optionAt = record.inputs.length * inputSlots;
@@ -93,7 +99,9 @@ function planOf(record: OpRecord, id: number): Plan {
         sizes: parseSizes(input.dims, options).slice(leading ? 1 : 0),
       };
     }),
-    optionalPositions: record.inputs.filter((input) => !input.fromOptions).flatMap((input, at) => (input.optional ? [at] : [])),
+    optionalPositions: record.inputs
+      .filter((input) => !input.fromOptions)
+      .flatMap((input, at) => (input.optional ? [at] : [])),
     options,
     defaults: options.map(defaultOf),
     outputs: record.outputs.map((output) => {
@@ -103,12 +111,13 @@ function planOf(record: OpRecord, id: number): Plan {
         kind: output.kind,
         int32: output.type === 'int32',
         whenOption,
-        whenInput: whenOption < 0 ? record.inputs.findIndex((input) => input.name === output.when) : -1,
+        whenInput:
+          whenOption < 0 ? record.inputs.findIndex((input) => input.name === output.when) : -1,
         sizes: parseSizes(output.dims, options),
       };
     }),
     reduction,
-    none: reduction < 0 ? -1 : options[reduction]!.choices!.indexOf('none'),
+    none: reduction < 0 ? -1 : options[reduction].choices!.indexOf('none'),
     optionAt,
     scalarAt,
     frame: new Float64Array(scalarAt + record.outputs.length),

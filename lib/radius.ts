@@ -37,7 +37,7 @@ export interface MarginRadiusOptions<A extends RealArray = RealArray> extends Ca
  * is an estimate, not a bound.
  * @param logits `[n, c]` with at least two columns
  * @param jvp `[n, c]` derivative of the logits along the unit direction of the step
- * @param targets class of each row `[n]`; default the largest logit (the first on ties)
+ * @param targets class of each row `[n]`; default the largest logit (the first on ties); may be left out
  * @returns `rho`, `margin = z_y - z_competitor` (it may be negative), `slope = a_y - a_competitor` and `competitor` `[n]`; `batchRho`,
  * the smallest radius, and `bottleneck`, its first row (Infinity and -1 without rows)
  * @throws TypeError or RangeError for a wrong type, shape, target or temperature, or a single class
@@ -45,7 +45,7 @@ export interface MarginRadiusOptions<A extends RealArray = RealArray> extends Ca
 export function marginRadius<A extends RealArray>(
   logits: Tensor<A>,
   jvp: Tensor<A>,
-  targets?: Targets,
+  targets?: Targets | MarginRadiusOptions<A>,
   options?: MarginRadiusOptions<A>,
 ): { rho: A; batchRho: number; margin: A; slope: A; competitor: Int32Array; bottleneck: number } {
   return call('marginRadius', [logits, jvp, targets], options);

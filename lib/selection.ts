@@ -1,5 +1,16 @@
 import { call } from './call.js';
-import type { CallOptions, Exact, Logits, RealArray, Reduced, Reduction, Simplify, Targets, Tensor, When } from './types.js';
+import type {
+  CallOptions,
+  Exact,
+  Logits,
+  RealArray,
+  Reduced,
+  Reduction,
+  Simplify,
+  Targets,
+  Tensor,
+  When,
+} from './types.js';
 
 export interface NllLossOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Weight of each class `[c]`; default 1. The mean divides by the weights of the counted targets. */
@@ -42,6 +53,9 @@ export interface TopKOptions<A extends RealArray = RealArray> extends CallOption
  * @returns `values` `[..., k]` and their columns `indices` `[..., k]`
  * @throws TypeError or RangeError for a wrong type or shape, or k outside 1..c
  */
-export function topK<A extends RealArray>(logits: Logits<A>, options: TopKOptions<A>): { values: A; indices: Int32Array } {
+export function topK<A extends RealArray>(
+  logits: Logits<A>,
+  options: TopKOptions<A>,
+): { values: A; indices: Int32Array } {
   return call('topK', [logits], options);
 }

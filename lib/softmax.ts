@@ -1,5 +1,16 @@
 import { call } from './call.js';
-import type { CallOptions, Exact, Logits, RealArray, Reduced, Reduction, Simplify, Targets, Tensor, When } from './types.js';
+import type {
+  CallOptions,
+  Exact,
+  Logits,
+  RealArray,
+  Reduced,
+  Reduction,
+  Simplify,
+  Targets,
+  Tensor,
+  When,
+} from './types.js';
 
 export interface SoftmaxOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Divides the logits; default 1. */
@@ -16,7 +27,10 @@ export interface SoftmaxOptions<A extends RealArray = RealArray> extends CallOpt
  * @returns `out` `[..., c]`
  * @throws TypeError or RangeError for a wrong type, shape or temperature
  */
-export function softmax<A extends RealArray>(logits: Logits<A>, options?: SoftmaxOptions<A>): { out: A } {
+export function softmax<A extends RealArray>(
+  logits: Logits<A>,
+  options?: SoftmaxOptions<A>,
+): { out: A } {
   return call('softmax', [logits], options);
 }
 
@@ -27,7 +41,10 @@ export function softmax<A extends RealArray>(logits: Logits<A>, options?: Softma
  * @returns `out` `[..., c]`
  * @throws TypeError or RangeError for a wrong type, shape or temperature
  */
-export function logSoftmax<A extends RealArray>(logits: Logits<A>, options?: SoftmaxOptions<A>): { out: A } {
+export function logSoftmax<A extends RealArray>(
+  logits: Logits<A>,
+  options?: SoftmaxOptions<A>,
+): { out: A } {
   return call('logSoftmax', [logits], options);
 }
 
@@ -43,7 +60,10 @@ export interface LogSumExpOptions<A extends RealArray = RealArray> extends CallO
  * @returns `out` `[...]`, of length 1 for a single row
  * @throws TypeError or RangeError for a wrong type, shape or temperature
  */
-export function logSumExp<A extends RealArray>(logits: Logits<A>, options?: LogSumExpOptions<A>): { out: A } {
+export function logSumExp<A extends RealArray>(
+  logits: Logits<A>,
+  options?: LogSumExpOptions<A>,
+): { out: A } {
   return call('logSumExp', [logits], options);
 }
 
@@ -60,7 +80,11 @@ export interface BackwardOptions<A extends RealArray = RealArray> extends CallOp
  * @returns `gradLogits` `[..., c]`
  * @throws TypeError or RangeError for a wrong type, shape or temperature
  */
-export function logSumExpBackward<A extends RealArray>(gradOut: Logits<A>, logits: Logits<A>, options?: BackwardOptions<A>): { gradLogits: A } {
+export function logSumExpBackward<A extends RealArray>(
+  gradOut: Logits<A>,
+  logits: Logits<A>,
+  options?: BackwardOptions<A>,
+): { gradLogits: A } {
   return call('logSumExpBackward', [gradOut, logits], options);
 }
 
@@ -87,7 +111,9 @@ export interface CrossEntropyOptions<A extends RealArray = RealArray> extends Ca
 }
 
 /** Outputs of a loss on one tensor of logits: the value, and the gradient of the reduced loss if asked for. */
-export type LossAndGradient<O, A> = Simplify<{ loss: Reduced<O, A> } & When<O, 'grad', 'gradLogits', A>>;
+export type LossAndGradient<O, A> = Simplify<
+  { loss: Reduced<O, A> } & When<O, 'grad', 'gradLogits', A>
+>;
 
 /**
  * Cross-entropy with class indices, value and gradient in one call, in nats.
@@ -105,7 +131,9 @@ export function crossEntropy<A extends RealArray, const O extends CrossEntropyOp
   logits: Tensor<A>,
   targets: Targets,
   options?: Exact<O, CrossEntropyOptions<A>>,
-): Simplify<LossAndGradient<O, A> & (O extends { zLossWeight: number } ? { zLoss?: Reduced<O, A> } : unknown)> {
+): Simplify<
+  LossAndGradient<O, A> & (O extends { zLossWeight: number } ? { zLoss?: Reduced<O, A> } : unknown)
+> {
   return call('crossEntropy', [logits, targets], options);
 }
 
@@ -151,11 +179,17 @@ export interface GatherLogProbsOptions<A extends RealArray = RealArray> extends 
  * @returns `logProbs` `[n]` and `logSumExp` `[n]`, both 0 in ignored rows
  * @throws TypeError or RangeError for a wrong type, shape, target or option
  */
-export function gatherLogProbs<A extends RealArray>(logits: Tensor<A>, targets: Targets, options?: GatherLogProbsOptions<A>): { logProbs: A; logSumExp: A } {
+export function gatherLogProbs<A extends RealArray>(
+  logits: Tensor<A>,
+  targets: Targets,
+  options?: GatherLogProbsOptions<A>,
+): { logProbs: A; logSumExp: A } {
   return call('gatherLogProbs', [logits, targets], options);
 }
 
-export interface GatherLogProbsBackwardOptions<A extends RealArray = RealArray> extends CallOptions {
+export interface GatherLogProbsBackwardOptions<
+  A extends RealArray = RealArray,
+> extends CallOptions {
   temperature?: number;
   logitSoftcap?: number;
   ignoreIndex?: number;
@@ -197,7 +231,10 @@ export interface ZLossRegularizerOptions<A extends RealArray = RealArray> extend
  * @returns `loss`, `logZ` `[rows]` (0 in dropped rows), and `gradLogits` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape or option
  */
-export function zLossRegularizer<A extends RealArray, const O extends ZLossRegularizerOptions<A> = {}>(
+export function zLossRegularizer<
+  A extends RealArray,
+  const O extends ZLossRegularizerOptions<A> = {},
+>(
   logits: Logits<A>,
   options?: Exact<O, ZLossRegularizerOptions<A>>,
 ): Simplify<LossAndGradient<O, A> & { logZ: A }> {
@@ -219,7 +256,11 @@ export interface SoftmaxBackwardOptions<A extends RealArray = RealArray> extends
  * @returns `gradLogits` `[..., c]`
  * @throws TypeError or RangeError for a wrong type, shape or temperature
  */
-export function softmaxBackward<A extends RealArray>(gradOut: Logits<A>, out: Logits<A>, options?: SoftmaxBackwardOptions<A>): { gradLogits: A } {
+export function softmaxBackward<A extends RealArray>(
+  gradOut: Logits<A>,
+  out: Logits<A>,
+  options?: SoftmaxBackwardOptions<A>,
+): { gradLogits: A } {
   return call('softmaxBackward', [gradOut, out], options);
 }
 
@@ -231,6 +272,10 @@ export function softmaxBackward<A extends RealArray>(gradOut: Logits<A>, out: Lo
  * @returns `gradLogits` `[..., c]`
  * @throws TypeError or RangeError for a wrong type, shape or temperature
  */
-export function logSoftmaxBackward<A extends RealArray>(gradOut: Logits<A>, out: Logits<A>, options?: SoftmaxBackwardOptions<A>): { gradLogits: A } {
+export function logSoftmaxBackward<A extends RealArray>(
+  gradOut: Logits<A>,
+  out: Logits<A>,
+  options?: SoftmaxBackwardOptions<A>,
+): { gradLogits: A } {
   return call('logSoftmaxBackward', [gradOut, out], options);
 }

@@ -56,7 +56,10 @@ export type TaylorSoftmaxLossOptions<A extends RealArray = RealArray> = Spherica
  * @returns `loss` (a number, or `[n]` for reduction 'none'), and `gradLogits` `[n, c]` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape, target or option
  */
-export function taylorSoftmaxLoss<A extends RealArray, const O extends TaylorSoftmaxLossOptions<A> = {}>(
+export function taylorSoftmaxLoss<
+  A extends RealArray,
+  const O extends TaylorSoftmaxLossOptions<A> = {},
+>(
   logits: Tensor<A>,
   targets: Targets,
   options?: Exact<O, TaylorSoftmaxLossOptions<A>>,
@@ -64,7 +67,9 @@ export function taylorSoftmaxLoss<A extends RealArray, const O extends TaylorSof
   return call('taylorSoftmaxLoss', [logits, targets], options);
 }
 
-export interface SphericalSoftmaxLossOptions<A extends RealArray = RealArray> extends SphericalLossOptions<A> {
+export interface SphericalSoftmaxLossOptions<
+  A extends RealArray = RealArray,
+> extends SphericalLossOptions<A> {
   /** Added to every square, above 0; default 1e-3. */
   epsilon?: number;
 }
@@ -80,7 +85,10 @@ export interface SphericalSoftmaxLossOptions<A extends RealArray = RealArray> ex
  * @returns `loss` (a number, or `[n]` for reduction 'none'), and `gradLogits` `[n, c]` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape, target or option
  */
-export function sphericalSoftmaxLoss<A extends RealArray, const O extends SphericalSoftmaxLossOptions<A> = {}>(
+export function sphericalSoftmaxLoss<
+  A extends RealArray,
+  const O extends SphericalSoftmaxLossOptions<A> = {},
+>(
   logits: Tensor<A>,
   targets: Targets,
   options?: Exact<O, SphericalSoftmaxLossOptions<A>>,
@@ -88,7 +96,9 @@ export function sphericalSoftmaxLoss<A extends RealArray, const O extends Spheri
   return call('sphericalSoftmaxLoss', [logits, targets], options);
 }
 
-export interface OneHotSquaredErrorOptions<A extends RealArray = RealArray> extends SphericalLossOptions<A> {
+export interface OneHotSquaredErrorOptions<
+  A extends RealArray = RealArray,
+> extends SphericalLossOptions<A> {
   /** The wanted logit of the target; all others are to be 0. Default 1. */
   targetValue?: number;
 }
@@ -102,7 +112,10 @@ export interface OneHotSquaredErrorOptions<A extends RealArray = RealArray> exte
  * @returns `loss` (a number, or `[n]` for reduction 'none'), and `gradLogits` `[n, c]` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape, target or option
  */
-export function oneHotSquaredError<A extends RealArray, const O extends OneHotSquaredErrorOptions<A> = {}>(
+export function oneHotSquaredError<
+  A extends RealArray,
+  const O extends OneHotSquaredErrorOptions<A> = {},
+>(
   logits: Tensor<A>,
   targets: Targets,
   options?: Exact<O, OneHotSquaredErrorOptions<A>>,
@@ -123,7 +136,10 @@ export interface TaylorSoftmaxOptions<A extends RealArray = RealArray> extends C
  * @returns `out` `[..., c]`
  * @throws TypeError or RangeError for a wrong type or shape
  */
-export function taylorSoftmax<A extends RealArray>(logits: Logits<A>, options?: TaylorSoftmaxOptions<A>): { out: A } {
+export function taylorSoftmax<A extends RealArray>(
+  logits: Logits<A>,
+  options?: TaylorSoftmaxOptions<A>,
+): { out: A } {
   return call('taylorSoftmax', [logits], options);
 }
 
@@ -142,6 +158,9 @@ export interface SphericalSoftmaxOptions<A extends RealArray = RealArray> extend
  * @returns `out` `[..., c]`
  * @throws TypeError or RangeError for a wrong type, shape or epsilon
  */
-export function sphericalSoftmax<A extends RealArray>(logits: Logits<A>, options?: SphericalSoftmaxOptions<A>): { out: A } {
+export function sphericalSoftmax<A extends RealArray>(
+  logits: Logits<A>,
+  options?: SphericalSoftmaxOptions<A>,
+): { out: A } {
   return call('sphericalSoftmax', [logits], options);
 }

@@ -17,7 +17,10 @@ export interface StableMaxOptions<A extends RealArray = RealArray> extends CallO
  * @returns `out` `[..., c]`
  * @throws TypeError or RangeError for a wrong type or shape, or if empty
  */
-export function stableMax<A extends RealArray>(logits: Logits<A>, options?: StableMaxOptions<A>): { out: A } {
+export function stableMax<A extends RealArray>(
+  logits: Logits<A>,
+  options?: StableMaxOptions<A>,
+): { out: A } {
   return call('stableMax', [logits], options);
 }
 
@@ -28,7 +31,10 @@ export function stableMax<A extends RealArray>(logits: Logits<A>, options?: Stab
  * @returns `out` `[..., c]`; -Infinity for masked classes
  * @throws TypeError or RangeError for a wrong type or shape, or if empty
  */
-export function logStableMax<A extends RealArray>(logits: Logits<A>, options?: StableMaxOptions<A>): { out: A } {
+export function logStableMax<A extends RealArray>(
+  logits: Logits<A>,
+  options?: StableMaxOptions<A>,
+): { out: A } {
   return call('logStableMax', [logits], options);
 }
 
@@ -44,7 +50,11 @@ export interface StableMaxBackwardOptions<A extends RealArray = RealArray> exten
  * @returns `gradLogits` `[..., c]`
  * @throws TypeError or RangeError for a wrong type or shape, or if empty
  */
-export function stableMaxBackward<A extends RealArray>(gradOut: Logits<A>, logits: Logits<A>, options?: StableMaxBackwardOptions<A>): { gradLogits: A } {
+export function stableMaxBackward<A extends RealArray>(
+  gradOut: Logits<A>,
+  logits: Logits<A>,
+  options?: StableMaxBackwardOptions<A>,
+): { gradLogits: A } {
   return call('stableMaxBackward', [gradOut, logits], options);
 }
 
@@ -85,7 +95,10 @@ export interface StableMaxCrossEntropyOptions<A extends RealArray = RealArray> e
  * @returns `loss` (a number, or `[n]` for reduction 'none'), and `gradLogits` `[n, c]` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape, target or option, or if empty
  */
-export function stableMaxCrossEntropy<A extends RealArray, const O extends StableMaxCrossEntropyOptions<A> = {}>(
+export function stableMaxCrossEntropy<
+  A extends RealArray,
+  const O extends StableMaxCrossEntropyOptions<A> = {},
+>(
   logits: Tensor<A>,
   targets: Targets,
   options?: Exact<O, StableMaxCrossEntropyOptions<A>>,
@@ -124,7 +137,11 @@ export interface PerpGradResult<A> {
  * @param param the parameter, as many values
  * @throws TypeError or RangeError for a wrong type, length or option, or if empty
  */
-export function perpGrad<A extends RealArray>(grad: Logits<A>, param: Logits<A>, options?: PerpGradOptions<A>): PerpGradResult<A> {
+export function perpGrad<A extends RealArray>(
+  grad: Logits<A>,
+  param: Logits<A>,
+  options?: PerpGradOptions<A>,
+): PerpGradResult<A> {
   return call('perpGrad', [grad, param], options);
 }
 
@@ -151,10 +168,14 @@ export interface SoftmaxCollapseResult {
  *
  * Rows with NaN or +Infinity or without a finite logit do not collapse. Source: Prieto et al. 2025, arXiv 2501.04697, softmax collapse.
  * @param logits `[..., c]`
- * @param targets class of each row, or undefined
+ * @param targets class of each row; may be left out
  * @throws TypeError or RangeError for a wrong type, shape, target or option, or if empty
  */
-export function softmaxCollapse(logits: Logits, targets?: Targets, options?: SoftmaxCollapseOptions): SoftmaxCollapseResult {
+export function softmaxCollapse(
+  logits: Logits,
+  targets?: Targets | SoftmaxCollapseOptions,
+  options?: SoftmaxCollapseOptions,
+): SoftmaxCollapseResult {
   return call('softmaxCollapse', [logits, targets], options);
 }
 

@@ -10,7 +10,10 @@ export type Tensor<A extends RealArray = RealArray> =
 export type Logits<A extends RealArray = RealArray> = Tensor<A> | A;
 
 /** Class indices or row marks, one a row. */
-export type Targets = Int32Array | { readonly data: Int32Array; readonly shape: readonly number[] } | { readonly data: Int32Array; readonly dims: readonly number[] };
+export type Targets =
+  | Int32Array
+  | { readonly data: Int32Array; readonly shape: readonly number[] }
+  | { readonly data: Int32Array; readonly dims: readonly number[] };
 
 /** `mean` divides by what counts (rows that are not ignored, unless an op says otherwise), `none` gives one value a row. */
 export type Reduction = 'mean' | 'sum' | 'none';

@@ -5,13 +5,17 @@ import { fileURLToPath } from 'node:url';
 
 const lib = fileURLToPath(new URL('../lib/', import.meta.url));
 const families = readdirSync(lib)
-  .filter((file) => file.endsWith('.ts') && readFileSync(lib + file, 'utf8').includes("from './call.js'"))
+  .filter(
+    (file) => file.endsWith('.ts') && readFileSync(lib + file, 'utf8').includes("from './call.js'"),
+  )
   .filter((file) => !['promises.ts', 'call.ts', 'background.ts'].includes(file))
   .sort();
 
 const blocks = families.map((file) => {
   const source = readFileSync(lib + file, 'utf8');
-  const names = [...source.matchAll(/export function (\w+)[^]*?\n}\n/g)].filter(([text]) => /\breturn call\(/.test(text)).map(([, name]) => name);
+  const names = [...source.matchAll(/export function (\w+)[^]*?\n}\n/g)]
+    .filter(([text]) => /\breturn call\(/.test(text))
+    .map(([, name]) => name);
   const module = file.replace(/\.ts$/, '');
   return { module, names };
 });
@@ -21,7 +25,9 @@ const lines = [
   "import { inBackground } from './background.js';",
   ...blocks.map(({ module, names }) => `import { ${names.join(', ')} } from './${module}.js';`),
   '',
-  ...blocks.flatMap(({ names }) => names.map((name) => `const ${name}Promise = inBackground(${name});`)),
+  ...blocks.flatMap(({ names }) =>
+    names.map((name) => `const ${name}Promise = inBackground(${name});`),
+  ),
   '',
   `export { ${blocks.flatMap(({ names }) => names.map((name) => `${name}Promise as ${name}`)).join(', ')} };`,
   "export { getNumThreads, info, ops, setNumThreads } from './index.js';",

@@ -10,7 +10,11 @@ const rows = families.map((family) => {
   const source = readFileSync(`${root}lib/${family}.ts`, 'utf8');
   const functions = [...source.matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\nexport function (\w+)/g)];
   const ops = functions.map(([, comment, name]) => {
-    const text = comment.replace(/^\s*\* ?/gm, ' ').replace(/\s+/g, ' ').replace(/\{@link (\w+)\}/g, '$1').trim();
+    const text = comment
+      .replace(/^\s*\* ?/gm, ' ')
+      .replace(/\s+/g, ' ')
+      .replace(/\{@link (\w+)\}/g, '$1')
+      .trim();
     const sentence = /^(.*?[.:])(?= [A-Z@`]|$)/.exec(text)?.[1] ?? text;
     return `\`${name}\`: ${sentence.replace(/[:.]$/, '').replaceAll('|', '\\|')}`;
   });

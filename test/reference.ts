@@ -14,12 +14,18 @@ export interface LossReference {
 }
 
 function rowsOf(length: number, columns: number): number {
-  if (columns <= 0 || length % columns !== 0) throw new RangeError(`${length} values are no whole rows of ${columns}`);
+  if (columns <= 0 || length % columns !== 0)
+    throw new RangeError(`${length} values are no whole rows of ${columns}`);
   return length / columns;
 }
 
 /** max, and log Σ exp(x/T) split as the shifted sum, of one row. */
-function rowStatistics(data: Row, start: number, columns: number, temperature: number): { max: number; logSum: number } {
+function rowStatistics(
+  data: Row,
+  start: number,
+  columns: number,
+  temperature: number,
+): { max: number; logSum: number } {
   let max = -Infinity;
   for (let j = 0; j < columns; j++) max = Math.max(max, data[start + j]);
   let sum = 0;
@@ -32,7 +38,8 @@ export function logSoftmax(data: Row, columns: number, temperature = 1): Float64
   for (let row = 0; row < rowsOf(data.length, columns); row++) {
     const start = row * columns;
     const { max, logSum } = rowStatistics(data, start, columns, temperature);
-    for (let j = 0; j < columns; j++) out[start + j] = (data[start + j] - max) / temperature - logSum;
+    for (let j = 0; j < columns; j++)
+      out[start + j] = (data[start + j] - max) / temperature - logSum;
   }
   return out;
 }
@@ -86,7 +93,12 @@ export function crossEntropy(
 }
 
 /** Forward KL(teacher || student) by row, times T², and its gradient in the student. */
-export function klDiv(student: Row, teacher: Row, columns: number, { temperature = 1, scaleByT2 = true } = {}): LossReference {
+export function klDiv(
+  student: Row,
+  teacher: Row,
+  columns: number,
+  { temperature = 1, scaleByT2 = true } = {},
+): LossReference {
   const logQ = logSoftmax(student, columns, temperature);
   const logP = logSoftmax(teacher, columns, temperature);
   const scale = scaleByT2 ? temperature * temperature : 1;
@@ -126,20 +138,27 @@ export function zLoss(
     for (let j = 0; j < columns; j++) {
       const own = j === targets[row] ? 1 : 0;
       const centred = data[start + j] - mean;
-      grad[start + j] = (slope / spread) * (own - 1 / columns - (z * centred) / (columns * deviation));
+      grad[start + j] =
+        (slope / spread) * (own - 1 / columns - (z * centred) / (columns * deviation));
     }
   }
   return { loss, grad };
 }
 
 /** The k largest of each row, descending; of equal values the one with the lower index comes first. */
-export function topK(data: Row, columns: number, k: number): { values: Float64Array; indices: Int32Array } {
+export function topK(
+  data: Row,
+  columns: number,
+  k: number,
+): { values: Float64Array; indices: Int32Array } {
   const rows = rowsOf(data.length, columns);
   const values = new Float64Array(rows * k);
   const indices = new Int32Array(rows * k);
   for (let row = 0; row < rows; row++) {
     const order = Array.from({ length: columns }, (_, j) => j);
-    order.sort((left, right) => data[row * columns + right] - data[row * columns + left] || left - right);
+    order.sort(
+      (left, right) => data[row * columns + right] - data[row * columns + left] || left - right,
+    );
     for (let i = 0; i < k; i++) {
       indices[row * k + i] = order[i]!;
       values[row * k + i] = data[row * columns + order[i]]!;
@@ -149,7 +168,11 @@ export function topK(data: Row, columns: number, k: number): { values: Float64Ar
 }
 
 /** Reduces row losses; `mean` divides by `count` (all rows unless said otherwise). */
-export function reduce(loss: Float64Array, reduction: Reduction, count = loss.length): number | Float64Array {
+export function reduce(
+  loss: Float64Array,
+  reduction: Reduction,
+  count = loss.length,
+): number | Float64Array {
   if (reduction === 'none') return loss;
   const sum = loss.reduce((total, value) => total + value, 0);
   return reduction === 'sum' ? sum : count === 0 ? 0 : sum / count;

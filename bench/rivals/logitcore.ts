@@ -86,8 +86,10 @@ const calls: Record<HeadlineName, Call> = {
   },
 };
 
+/** Whether both the function and the native op exist: an addon that was not rebuilt lacks new ops. */
 export function isAvailable(name: HeadlineName): boolean {
-  return calls[name].op in logitcore;
+  const { op } = calls[name];
+  return op in logitcore && logitcore.ops().some((record) => record.name === op);
 }
 
 export function logitcoreContestants(

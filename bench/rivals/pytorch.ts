@@ -22,7 +22,7 @@ interface Answer {
 }
 
 class PyTorch {
-  version = '';
+  version: string | undefined;
   private readonly folder = mkdtempSync(path.join(tmpdir(), 'logitcore-bench-'));
   private readonly child: ChildProcessWithoutNullStreams;
   private readonly lines: AsyncIterator<string>;
@@ -53,7 +53,7 @@ class PyTorch {
     const { rows, columns } = inputs;
     const k = topKSize(columns);
     const answer = await this.ask({ prepare: op, rows, columns, k, files, out: this.folder });
-    this.version = answer.version ?? '';
+    this.version = answer.version;
     return Object.fromEntries(
       Object.entries(answer.results ?? {}).map(([name, file]) => {
         const bytes = readFileSync(file);

@@ -23,8 +23,12 @@ ArrayFacts describe(napi_env env, napi_value value) {
   facts.type = ArrayType::other;
   bool is = false;
   if (type != napi_object) {
-    facts.typeName = type == napi_null ? "null" : type == napi_string ? "a string" : type == napi_number ? "a number"
-                     : type == napi_boolean ? "a boolean" : type == napi_function ? "a function" : "a primitive value";
+    facts.typeName = type == napi_null       ? "null"
+                     : type == napi_string   ? "a string"
+                     : type == napi_number   ? "a number"
+                     : type == napi_boolean  ? "a boolean"
+                     : type == napi_function ? "a function"
+                                             : "a primitive value";
     return facts;
   }
   if (napi_is_typedarray(env, value, &is) != napi_ok || !is) {
@@ -60,8 +64,10 @@ ArrayFacts describe(napi_env env, napi_value value) {
 }
 
 void raise(napi_env env, const Failure& failure) {
-  if (failure.kind == Failure::type) napi_throw_type_error(env, nullptr, failure.message.c_str());
-  else napi_throw_range_error(env, nullptr, failure.message.c_str());
+  if (failure.kind == Failure::type)
+    napi_throw_type_error(env, nullptr, failure.message.c_str());
+  else
+    napi_throw_range_error(env, nullptr, failure.message.c_str());
 }
 
 // Indices that another thread can change (a SharedArrayBuffer, or any array while a background job runs) are copied before they
@@ -108,8 +114,10 @@ bool readCall(napi_env env, napi_callback_info info, Arguments& a, Call& call, P
   const Plan& plan = *a.plan;
   const ArrayFacts frame = describe(env, a.values[1]);
   if (frame.type != ArrayType::float64 || frame.length < static_cast<size_t>(plan.frameLength())) {
-    napi_throw_type_error(env, nullptr, (std::string(plan.record->name) + ": the frame must be a Float64Array of " +
-                                         std::to_string(plan.frameLength()) + " numbers").c_str());
+    napi_throw_type_error(
+        env, nullptr,
+        (std::string(plan.record->name) + ": the frame must be a Float64Array of " + std::to_string(plan.frameLength()) + " numbers")
+            .c_str());
     return false;
   }
   a.frame = static_cast<double*>(frame.data);
@@ -157,8 +165,10 @@ napi_value callOp(napi_env env, napi_callback_info info) {
   compute(*a.plan, call);
   std::string error;
   if (!finish(*a.plan, call, a.frame, error)) {
-    if (call.outOfMemory) napi_throw_error(env, nullptr, error.c_str());
-    else napi_throw_range_error(env, nullptr, error.c_str());
+    if (call.outOfMemory)
+      napi_throw_error(env, nullptr, error.c_str());
+    else
+      napi_throw_range_error(env, nullptr, error.c_str());
   }
   return nullptr;
 }
@@ -188,8 +198,10 @@ void settle(napi_env env, napi_status status, void* data) {
   } else {
     napi_value message;
     napi_create_string_utf8(env, error.c_str(), NAPI_AUTO_LENGTH, &message);
-    if (status == napi_ok && !job->call.outOfMemory) napi_create_range_error(env, nullptr, message, &value);
-    else napi_create_error(env, nullptr, message, &value);
+    if (status == napi_ok && !job->call.outOfMemory)
+      napi_create_range_error(env, nullptr, message, &value);
+    else
+      napi_create_error(env, nullptr, message, &value);
     napi_reject_deferred(env, job->deferred, value);
   }
   for (napi_ref ref : job->held) napi_delete_reference(env, ref);
@@ -212,14 +224,16 @@ napi_value callInBackground(napi_env env, napi_callback_info info) {
   for (size_t i = 2; i < a.count && i < kMaxArguments; ++i) {
     napi_valuetype type;
     napi_ref ref;
-    if (napi_typeof(env, a.values[i], &type) == napi_ok && type == napi_object && napi_create_reference(env, a.values[i], 1, &ref) == napi_ok)
+    if (napi_typeof(env, a.values[i], &type) == napi_ok && type == napi_object &&
+        napi_create_reference(env, a.values[i], 1, &ref) == napi_ok)
       job->held.push_back(ref);
   }
   napi_create_string_utf8(env, "logitcore", NAPI_AUTO_LENGTH, &name);
   Background* raw = job.release();
   napi_create_async_work(
-      env, nullptr, name, [](napi_env, void* data) { compute(*static_cast<Background*>(data)->plan, static_cast<Background*>(data)->call); },
-      settle, raw, &raw->work);
+      env, nullptr, name,
+      [](napi_env, void* data) { compute(*static_cast<Background*>(data)->plan, static_cast<Background*>(data)->call); }, settle, raw,
+      &raw->work);
   if (napi_queue_async_work(env, raw->work) != napi_ok) settle(env, napi_cancelled, raw);
   return promise;
 }

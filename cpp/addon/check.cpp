@@ -45,7 +45,8 @@ struct Checker {
       const auto who = [&] { return input ? name(i) : outName(i - plan.inputs); };
       if (a.type == ArrayType::none) {
         if (input && !r.inputs[i].optional)
-          return fail(Failure::type, who() + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : "Int32Array"));
+          return fail(Failure::type,
+                      who() + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : "Int32Array"));
         continue;
       }
       if (kind == Kind::real && first < 0) {
@@ -54,12 +55,13 @@ struct Checker {
         first = i;
         call.isDouble = a.type == ArrayType::float64;
       }
-      const ArrayType wanted =
-          kind != Kind::real ? ArrayType::int32 : call.isDouble ? ArrayType::float64 : ArrayType::float32;
+      const ArrayType wanted = kind != Kind::real ? ArrayType::int32 : call.isDouble ? ArrayType::float64 : ArrayType::float32;
       if (a.type != wanted)
-        return fail(Failure::type, who() + " must be " + (kind == Kind::real ? "a " : "an ") + wantedType(kind, call.isDouble) +
-                                       (kind == Kind::real && first != i ? " like " + (first < plan.inputs ? name(first) : std::string("the output")) : "") +
-                                       ", got " + a.typeName);
+        return fail(
+            Failure::type,
+            who() + " must be " + (kind == Kind::real ? "a " : "an ") + wantedType(kind, call.isDouble) +
+                (kind == Kind::real && first != i ? " like " + (first < plan.inputs ? name(first) : std::string("the output")) : "") +
+                ", got " + a.typeName);
       if (a.detached) return fail(Failure::type, who() + " has a detached ArrayBuffer");
     }
     return true;
@@ -88,7 +90,8 @@ struct Checker {
     // A flat array stands for any leading dimensions.
     if (leading ? rank < fixed : rank != fixed)
       return fail(Failure::range, name(i) + " must have " + (leading ? "at least " : "") + std::to_string(fixed) +
-                                      (fixed == 1 ? " dimension" : " dimensions") + " " + r.inputs[i].dims + ", got shape " + shapeText(sizes, rank));
+                                      (fixed == 1 ? " dimension" : " dimensions") + " " + r.inputs[i].dims + ", got shape " +
+                                      shapeText(sizes, rank));
     if (leading) {
       size_t product = 1;
       for (int k = 0; k < rank - fixed; ++k) product *= sizes[k];
@@ -98,10 +101,12 @@ struct Checker {
       const Dim& d = dims[static_cast<size_t>(k + (leading ? 1 : 0))];
       const size_t s = sizes[rank - fixed + k];
       if (!d.letter) {
-        if (s != d.plus) return fail(Failure::range, name(i) + " has " + std::to_string(s) + " columns, expected " + std::to_string(d.plus));
+        if (s != d.plus)
+          return fail(Failure::range, name(i) + " has " + std::to_string(s) + " columns, expected " + std::to_string(d.plus));
         continue;
       }
-      if (s < d.plus) return fail(Failure::range, name(i) + " needs at least " + std::to_string(d.plus) + " entries, got " + std::to_string(s));
+      if (s < d.plus)
+        return fail(Failure::range, name(i) + " needs at least " + std::to_string(d.plus) + " entries, got " + std::to_string(s));
       if (!bind(d.letter, s - d.plus, i, call, bound)) return false;
     }
     return true;
@@ -117,8 +122,8 @@ struct Checker {
     }
     if (call.dims[at] == size) return true;
     const std::string what = letter == '*' ? "leading size" : std::string("size ") + letter;
-    return fail(Failure::range, name(input) + " has " + what + " " + std::to_string(size) + ", expected " +
-                                    std::to_string(call.dims[at]) + " as in " + name(owner_[at]));
+    return fail(Failure::range, name(input) + " has " + what + " " + std::to_string(size) + ", expected " + std::to_string(call.dims[at]) +
+                                    " as in " + name(owner_[at]));
   }
   int owner_[128] = {};
 
@@ -220,9 +225,10 @@ bool checkOverlap(Checker& c, const ArrayFacts* arrays, const Call& call) {
       const bool same = out.data == arrays[i].data && out.length == arrays[i].length;
       if (other < 0 && same && record.inPlaceOf && std::strcmp(record.inPlaceOf, c.r.inputs[i].name) == 0) continue;
       const std::string with = other < 0 ? c.name(i) : std::string("options.out.") + c.r.outputs[other].name;
-      return c.fail(Failure::range, std::string("options.out.") + record.name + " overlaps " + with +
-                                        (record.inPlaceOf ? std::string("; only the very array of ") + record.inPlaceOf + " may be written in place"
-                                                          : std::string("; it needs memory of its own")));
+      return c.fail(Failure::range,
+                    std::string("options.out.") + record.name + " overlaps " + with +
+                        (record.inPlaceOf ? std::string("; only the very array of ") + record.inPlaceOf + " may be written in place"
+                                          : std::string("; it needs memory of its own")));
     }
   }
   return true;

@@ -50,8 +50,10 @@ Napi::Object describeOption(Napi::Env env, const Option& in, const std::vector<s
     o.Set("default", choices[static_cast<size_t>(in.fallback)]);
     return o;
   }
-  if (in.kind == OptionKind::boolean) o.Set("default", Napi::Boolean::New(env, in.fallback != 0));
-  else if (!std::isnan(in.fallback)) o.Set("default", in.fallback);
+  if (in.kind == OptionKind::boolean)
+    o.Set("default", Napi::Boolean::New(env, in.fallback != 0));
+  else if (!std::isnan(in.fallback))
+    o.Set("default", in.fallback);
   if (in.kind == OptionKind::boolean) return o;
   if (std::isfinite(in.low)) o.Set(in.lowOpen ? "above" : "minimum", in.low);
   if (std::isfinite(in.high)) o.Set(in.highOpen ? "below" : "maximum", in.high);
@@ -83,7 +85,8 @@ Napi::Array describeRecords(Napi::Env env) {
     o.Set("sheet", r.sheet);
     Napi::Array inputs = Napi::Array::New(env), options = Napi::Array::New(env), outputs = Napi::Array::New(env);
     for (int i = 0; i < p.inputs; ++i) inputs.Set(static_cast<uint32_t>(i), describeInput(env, r.inputs[i]));
-    for (int i = 0; i < p.options; ++i) options.Set(static_cast<uint32_t>(i), describeOption(env, r.options[i], p.choices[static_cast<size_t>(i)]));
+    for (int i = 0; i < p.options; ++i)
+      options.Set(static_cast<uint32_t>(i), describeOption(env, r.options[i], p.choices[static_cast<size_t>(i)]));
     for (int i = 0; i < p.outputs; ++i) outputs.Set(static_cast<uint32_t>(i), describeOutput(env, r.outputs[i]));
     o.Set("inputs", inputs);
     o.Set("options", options);

@@ -26,7 +26,7 @@ Level detect() {
   const unsigned long long saved = xcr0();
   if ((saved & 0x6) != 0x6) return Level::portable;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return Level::portable;
-  if (!(b & (1u << 5))) return Level::portable;  // AVX2
+  if (!(b & (1u << 5))) return Level::portable;                               // AVX2
   const unsigned needed = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // AVX-512 F, DQ, BW, VL
   if ((b & needed) == needed && (saved & 0xe6) == 0xe6) return Level::avx512;
   return Level::avx2;

@@ -7,7 +7,7 @@ namespace logitcore {
 enum class Level { portable, neon, avx2, avx512 };
 
 const char* levelName(Level);
-Level machineLevel();                // the best this machine can run
+Level machineLevel();  // the best this machine can run
 // The level in use: machineLevel() capped by LOGITCORE_ISA. Null with a message if the variable names no level.
 const Level* activeLevel(const char** error);
 

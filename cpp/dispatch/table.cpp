@@ -4,12 +4,20 @@
 namespace logitcore {
 
 #define LC_DECLARE(name) extern const Family name##_family;
-namespace portable { LOGITCORE_FAMILIES(LC_DECLARE) }
+namespace portable {
+LOGITCORE_FAMILIES(LC_DECLARE)
+}
 #if defined(__x86_64__)
-namespace avx2 { LOGITCORE_FAMILIES(LC_DECLARE) }
-namespace avx512 { LOGITCORE_FAMILIES(LC_DECLARE) }
+namespace avx2 {
+LOGITCORE_FAMILIES(LC_DECLARE)
+}
+namespace avx512 {
+LOGITCORE_FAMILIES(LC_DECLARE)
+}
 #elif defined(__aarch64__)
-namespace neon { LOGITCORE_FAMILIES(LC_DECLARE) }
+namespace neon {
+LOGITCORE_FAMILIES(LC_DECLARE)
+}
 #endif
 #undef LC_DECLARE
 
@@ -52,8 +60,7 @@ Built build() {
   for (int f = 0; const Family* family = familyAt(use, f); ++f) {
     // Records are the same on all levels; those of the lowest one are read, so that no other copy is linked in.
     const Family* base = familyAt(Level::portable, f);
-    for (int i = 0; i < family->count && b.count < kMaxOps; ++i)
-      b.ops[b.count++] = {family->name, base->records[i], family->kernels[i]};
+    for (int i = 0; i < family->count && b.count < kMaxOps; ++i) b.ops[b.count++] = {family->name, base->records[i], family->kernels[i]};
   }
   return b;
 }

@@ -8,15 +8,18 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 constexpr int findInput(const Record& r, const char* name) {
-  for (int i = 0; i < r.inputCount(); ++i) if (sameName(r.inputs[i].name, name)) return i;
+  for (int i = 0; i < r.inputCount(); ++i)
+    if (sameName(r.inputs[i].name, name)) return i;
   return -1;
 }
 constexpr int findKind(const Record& r, Kind a, Kind b) {
-  for (int i = 0; i < r.inputCount(); ++i) if (r.inputs[i].kind == a || r.inputs[i].kind == b) return i;
+  for (int i = 0; i < r.inputCount(); ++i)
+    if (r.inputs[i].kind == a || r.inputs[i].kind == b) return i;
   return -1;
 }
 constexpr int findOption(const Record& r, const char* name) {
-  for (int i = 0; i < r.optionCount(); ++i) if (sameName(r.options[i].name, name)) return i;
+  for (int i = 0; i < r.optionCount(); ++i)
+    if (sameName(r.options[i].name, name)) return i;
   return -1;
 }
 constexpr int findGradient(const Record& r) {
@@ -69,15 +72,15 @@ struct RowSum {
 constexpr int kMaxRowInputs = 4, kMaxColumnInputs = 3, kMaxSums = 8;
 
 template <class W> struct Lane {
-  W x[kMaxRowInputs];        // row inputs
-  W shifted[2], e[2];        // (x - max) / T and its exponential, for softmax inputs
+  W x[kMaxRowInputs];          // row inputs
+  W shifted[2], e[2];          // (x - max) / T and its exponential, for softmax inputs
   W column[kMaxColumnInputs];  // inputs of shape [c]; 1 where absent
-  Mask<W> isPivot;           // the row's target, or the first largest entry of D::pivotInput
+  Mask<W> isPivot;             // the row's target, or the first largest entry of D::pivotInput
 };
 
 struct RowStart {
   size_t index;
-  int32_t target;           // of ops with targets
+  int32_t target;                     // of ops with targets
   double targetValue[kMaxRowInputs];  // row inputs at the target, or at the pivot
   RowSum softmax[2];
   double inverseTemperature;

@@ -6,8 +6,7 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-template <class W, int K>
-struct Dual {
+template <class W, int K> struct Dual {
   W value;
   W partial[K];
 
@@ -25,8 +24,12 @@ struct Dual {
 };
 
 // Definitions name their number type T; these make one from a value or take the value back.
-template <class T> struct NumberOf { using Value = T; };
-template <class W, int K> struct NumberOf<Dual<W, K>> { using Value = W; };
+template <class T> struct NumberOf {
+  using Value = T;
+};
+template <class W, int K> struct NumberOf<Dual<W, K>> {
+  using Value = W;
+};
 template <class T> using ValueOf = typename NumberOf<T>::Value;
 
 template <class T> struct Lift {
@@ -79,7 +82,7 @@ template <class W, int K> LC_FN Dual<W, K> operator/(const Dual<W, K>& a, const 
   return r;
 }
 
-#define LC_DUAL_MIXED(op)                                                                                              \
+#define LC_DUAL_MIXED(op)                                                                                                   \
   template <class W, int K> LC_FN Dual<W, K> operator op(const Dual<W, K>& a, W b) { return a op Dual<W, K>::constant(b); } \
   template <class W, int K> LC_FN Dual<W, K> operator op(W a, const Dual<W, K>& b) { return Dual<W, K>::constant(a) op b; }
 LC_DUAL_MIXED(+)
@@ -95,7 +98,10 @@ template <class W, int K> LC_FN Dual<W, K> operator/(const Dual<W, K>& a, W b) {
 }
 template <class W, int K> LC_FN Dual<W, K> operator/(W a, const Dual<W, K>& b) { return Dual<W, K>::constant(a) / b; }
 
-template <class W, int K> LC_FN Dual<W, K> exp(const Dual<W, K>& x) { W e = exp(x.value); return chain(x, e, e); }
+template <class W, int K> LC_FN Dual<W, K> exp(const Dual<W, K>& x) {
+  W e = exp(x.value);
+  return chain(x, e, e);
+}
 template <class W, int K> LC_FN Dual<W, K> expm1(const Dual<W, K>& x) { return chain(x, expm1(x.value), exp(x.value)); }
 template <class W, int K> LC_FN Dual<W, K> log(const Dual<W, K>& x) { return chain(x, log(x.value), broadcast<W>(1) / x.value); }
 template <class W, int K> LC_FN Dual<W, K> log1p(const Dual<W, K>& x) {

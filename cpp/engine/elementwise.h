@@ -31,8 +31,10 @@ template <class D, class T> void runElementwise(Call& call) {
       byColumn = byColumn || call.inputs[i];
       columns[columnCount++] = static_cast<const T*>(call.inputs[i]);
     } else {
-      if (in.kind == Kind::real) inputs[count] = static_cast<const T*>(call.inputs[i]);
-      else integers[count] = static_cast<const int32_t*>(call.inputs[i]);
+      if (in.kind == Kind::real)
+        inputs[count] = static_cast<const T*>(call.inputs[i]);
+      else
+        integers[count] = static_cast<const int32_t*>(call.inputs[i]);
       if (count++ == 0) total = call.inputLength[i];
     }
   }
@@ -82,8 +84,7 @@ template <class D, class T> void runElementwise(Call& call) {
               x[k] = broadcast<W>(0);
             }
           }
-          for (int k = 0; k < kMaxColumns; ++k)
-            column[k] = columns[k] ? readLanes(columns[k] + offset + j, n) : broadcast<W>(1);
+          for (int k = 0; k < kMaxColumns; ++k) column[k] = columns[k] ? readLanes(columns[k] + offset + j, n) : broadcast<W>(1);
           d.lane(x, column, loss, out);
           acc = acc + (n == L ? loss : select(firstLanes<W>(n), loss, broadcast<W>(0)));
           if (elementLoss) writeLanes(elementLoss + base + j, loss, n);

@@ -24,9 +24,9 @@ template <class... D> struct FamilyTable {
 }  // namespace logitcore
 
 // LOGITCORE_FAMILY(softmax, CrossEntropy, FocalLoss, ...) at the end of cpp/ops/softmax.cpp, in namespace logitcore.
-#define LOGITCORE_FAMILY(name, ...)                                                                    \
-  namespace LOGITCORE_LEVEL {                                                                          \
-  using name##_table = FamilyTable<__VA_ARGS__>;                                                       \
-  extern const Family name##_family;                                                                   \
+#define LOGITCORE_FAMILY(name, ...)                                                                        \
+  namespace LOGITCORE_LEVEL {                                                                              \
+  using name##_table = FamilyTable<__VA_ARGS__>;                                                           \
+  extern const Family name##_family;                                                                       \
   const Family name##_family = {#name, name##_table::records, name##_table::kernels, name##_table::count}; \
   }

@@ -12,8 +12,12 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-template <class A, class B> struct SameType { static constexpr bool value = false; };
-template <class A> struct SameType<A, A> { static constexpr bool value = true; };
+template <class A, class B> struct SameType {
+  static constexpr bool value = false;
+};
+template <class A> struct SameType<A, A> {
+  static constexpr bool value = true;
+};
 
 // Lanes of a block are summed in T, blocks are folded in double: a row of a million logits keeps its last digits.
 constexpr size_t kBlock = 4096;
@@ -34,10 +38,15 @@ template <class T> class Scratch {
  public:
   Scratch(Call& call, size_t count) : runtime_(call.runtime) {
     data_ = static_cast<T*>(runtime_->allocate((count ? count : 1) * sizeof(T)));
-    if (!data_) { call.outOfMemory = true; return; }
+    if (!data_) {
+      call.outOfMemory = true;
+      return;
+    }
     __builtin_memset(static_cast<void*>(data_), 0, count * sizeof(T));
   }
-  ~Scratch() { if (data_) runtime_->release(data_); }
+  ~Scratch() {
+    if (data_) runtime_->release(data_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   explicit operator bool() const { return data_ != nullptr; }

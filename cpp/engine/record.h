@@ -46,15 +46,24 @@ struct Option {
 constexpr Option number(const char* name, double fallback) { return {name, OptionKind::number, fallback}; }
 constexpr Option optionalNumber(const char* name) { return {name, OptionKind::number, __builtin_nan("")}; }
 constexpr Option integer(const char* name, double fallback) { return {name, OptionKind::integer, fallback}; }
-constexpr Option boolean(const char* name, bool fallback = false) {
-  return {name, OptionKind::boolean, fallback ? 1.0 : 0.0, 0, 1};
-}
+constexpr Option boolean(const char* name, bool fallback = false) { return {name, OptionKind::boolean, fallback ? 1.0 : 0.0, 0, 1}; }
 constexpr Option choice(const char* name, const char* choices, double fallback = 0) {
   return {name, OptionKind::choice, fallback, 0, kInfinity, false, false, choices};
 }
-constexpr Option above(Option o, double low) { o.low = low; o.lowOpen = true; return o; }
-constexpr Option atLeast(Option o, double low) { o.low = low; return o; }
-constexpr Option between(Option o, double low, double high) { o.low = low; o.high = high; return o; }
+constexpr Option above(Option o, double low) {
+  o.low = low;
+  o.lowOpen = true;
+  return o;
+}
+constexpr Option atLeast(Option o, double low) {
+  o.low = low;
+  return o;
+}
+constexpr Option between(Option o, double low, double high) {
+  o.low = low;
+  o.high = high;
+  return o;
+}
 
 // Options that many ops share, so that they mean the same everywhere.
 constexpr Option kTemperature = above(number("temperature", 1), 0);
@@ -79,13 +88,17 @@ struct Output {
   const char* inPlaceOf = nullptr;  // the input whose very array may be given as `out`
 };
 
-constexpr Output array(const char* name, const char* dims, Kind type = Kind::real) {
-  return {name, dims, OutputKind::array, type};
-}
+constexpr Output array(const char* name, const char* dims, Kind type = Kind::real) { return {name, dims, OutputKind::array, type}; }
 constexpr Output scalar(const char* name) { return {name, "", OutputKind::scalar}; }
 constexpr Output reduced(const char* name, const char* dims) { return {name, dims, OutputKind::reduced}; }
-constexpr Output when(Output o, const char* option) { o.when = option; return o; }
-constexpr Output inPlace(Output o, const char* input) { o.inPlaceOf = input; return o; }
+constexpr Output when(Output o, const char* option) {
+  o.when = option;
+  return o;
+}
+constexpr Output inPlace(Output o, const char* input) {
+  o.inPlaceOf = input;
+  return o;
+}
 // The usual gradient output: asked for by `grad`, shaped like its input, allowed in place of it.
 constexpr Output gradient(const char* name, const char* dims, const char* of, const char* option = "grad") {
   return {name, dims, OutputKind::array, Kind::real, option, of, of};
@@ -104,19 +117,46 @@ struct Record {
   // A check that dims and ranges cannot say. Returns false after writing a message to call.error.
   bool (*check)(Call&) = nullptr;
 
-  constexpr int inputCount() const { int i = 0; while (i < kMaxInputs && inputs[i].name) ++i; return i; }
-  constexpr int optionCount() const { int i = 0; while (i < kMaxOptions && options[i].name) ++i; return i; }
-  constexpr int outputCount() const { int i = 0; while (i < kMaxOutputs && outputs[i].name) ++i; return i; }
+  constexpr int inputCount() const {
+    int i = 0;
+    while (i < kMaxInputs && inputs[i].name) ++i;
+    return i;
+  }
+  constexpr int optionCount() const {
+    int i = 0;
+    while (i < kMaxOptions && options[i].name) ++i;
+    return i;
+  }
+  constexpr int outputCount() const {
+    int i = 0;
+    while (i < kMaxOutputs && outputs[i].name) ++i;
+    return i;
+  }
 };
 
 constexpr bool sameName(const char* a, const char* b) {
-  while (*a && *a == *b) { ++a; ++b; }
+  while (*a && *a == *b) {
+    ++a;
+    ++b;
+  }
   return *a == *b;
 }
 // An unknown name does not compile: the loop runs past the end of a constant array.
-constexpr int inputIndex(const Record& r, const char* name) { int i = 0; while (!sameName(r.inputs[i].name, name)) ++i; return i; }
-constexpr int optionIndex(const Record& r, const char* name) { int i = 0; while (!sameName(r.options[i].name, name)) ++i; return i; }
-constexpr int outputIndex(const Record& r, const char* name) { int i = 0; while (!sameName(r.outputs[i].name, name)) ++i; return i; }
+constexpr int inputIndex(const Record& r, const char* name) {
+  int i = 0;
+  while (!sameName(r.inputs[i].name, name)) ++i;
+  return i;
+}
+constexpr int optionIndex(const Record& r, const char* name) {
+  int i = 0;
+  while (!sameName(r.options[i].name, name)) ++i;
+  return i;
+}
+constexpr int outputIndex(const Record& r, const char* name) {
+  int i = 0;
+  while (!sameName(r.outputs[i].name, name)) ++i;
+  return i;
+}
 
 // Threads and memory as kernels see them; implemented once, outside the kernels.
 struct Runtime {
@@ -144,7 +184,9 @@ struct Call {
 };
 
 using Kernel = void (*)(Call&);
-struct Kernels { Kernel f32, f64; };
+struct Kernels {
+  Kernel f32, f64;
+};
 struct Family {
   const char* name;
   const Record* const* records;
@@ -157,12 +199,12 @@ struct Family {
 // Names checked at compile time, indices at no cost.
 #define LC_OPTION(call, name) ((call).options[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
 #define LC_GIVEN(call, name) ((call).given[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
-#define LC_INPUT(T, call, name) \
-  (static_cast<const T*>((call).inputs[::logitcore::Index<::logitcore::inputIndex(record, #name)>::value]))
-#define LC_OUTPUT(T, call, name) \
-  (static_cast<T*>((call).outputs[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value]))
+#define LC_INPUT(T, call, name) (static_cast<const T*>((call).inputs[::logitcore::Index<::logitcore::inputIndex(record, #name)>::value]))
+#define LC_OUTPUT(T, call, name) (static_cast<T*>((call).outputs[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value]))
 #define LC_NUMBER(call, name) ((call).scalars[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value])
 
 namespace logitcore {
-template <int I> struct Index { static constexpr int value = I; };
+template <int I> struct Index {
+  static constexpr int value = I;
+};
 }  // namespace logitcore

@@ -81,16 +81,13 @@ template <class T, class R> LC_FN size_t firstEqual(const R& r, size_t n, T valu
 }
 
 // sum of base^((x - shift) * scale) over a block without the entry at `skip`. Fused: base^(x * scale - shift), in one operation.
-template <bool Fused, bool Store, class T, class R>
-LC_FN double sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
+template <bool Fused, bool Store, class T, class R> LC_FN double sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W m = broadcast<W>(Fused ? -shift : shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
   W a = zero, b = zero, c = zero, d = zero;
   auto term = [&](W x) LC_LAMBDA { return Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s); };
-  auto drop = [&](W e, size_t at) LC_LAMBDA {
-    return select(laneIndex<W>() == broadcast<W>(static_cast<T>(skip - at)), zero, e);
-  };
+  auto drop = [&](W e, size_t at) LC_LAMBDA { return select(laneIndex<W>() == broadcast<W>(static_cast<T>(skip - at)), zero, e); };
   size_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
     // The next block arrives while this one is computed.
@@ -103,10 +100,14 @@ LC_FN double sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out)
       store(out + i + 3 * L, e3);
     }
     if (__builtin_expect(skip - i < 4 * L, 0)) {
-      if (skip < i + L) e0 = drop(e0, i);
-      else if (skip < i + 2 * L) e1 = drop(e1, i + L);
-      else if (skip < i + 3 * L) e2 = drop(e2, i + 2 * L);
-      else e3 = drop(e3, i + 3 * L);
+      if (skip < i + L)
+        e0 = drop(e0, i);
+      else if (skip < i + 2 * L)
+        e1 = drop(e1, i + L);
+      else if (skip < i + 3 * L)
+        e2 = drop(e2, i + 2 * L);
+      else
+        e3 = drop(e3, i + 3 * L);
     }
     a = a + e0;
     b = b + e1;
@@ -177,8 +178,7 @@ inline RowSum rowSum(const R& r, size_t n, double inverseTemperature, T* out, Bl
 inline size_t blockCount(size_t n) { return (n + kBlock - 1) / kBlock; }
 
 // sum_j w_j (x_j - max) / T with 0 * (-Infinity) = 0; w null means 1.
-template <class T, class R>
-inline double shiftSum(const R& r, size_t n, T top, double inverseTemperature, const T* w) {
+template <class T, class R> inline double shiftSum(const R& r, size_t n, T top, double inverseTemperature, const T* w) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W m = broadcast<W>(top), zero = broadcast<W>(0);

@@ -15,22 +15,35 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // Optional members of a definition.
-template <class D, class = void> struct HasExtra { static constexpr bool value = false; };
-template <class D> struct HasExtra<D, decltype(void(&D::template extra<Statistics<double>>))> { static constexpr bool value = true; };
-template <class D, class = void> struct HasParameters { static constexpr bool value = false; };
-template <class D> struct HasParameters<D, decltype(void(&D::rowParameters))> { static constexpr bool value = true; };
-template <class D, class = void> struct HasSmoothing { static constexpr bool value = false; };
-template <class D> struct HasSmoothing<D, decltype(void(&D::smooths))> { static constexpr bool value = true; };
+template <class D, class = void> struct HasExtra {
+  static constexpr bool value = false;
+};
+template <class D> struct HasExtra<D, decltype(void(&D::template extra<Statistics<double>>))> {
+  static constexpr bool value = true;
+};
+template <class D, class = void> struct HasParameters {
+  static constexpr bool value = false;
+};
+template <class D> struct HasParameters<D, decltype(void(&D::rowParameters))> {
+  static constexpr bool value = true;
+};
+template <class D, class = void> struct HasSmoothing {
+  static constexpr bool value = false;
+};
+template <class D> struct HasSmoothing<D, decltype(void(&D::smooths))> {
+  static constexpr bool value = true;
+};
 
 template <class D, class V> LC_FN V extraOf(const D& d, const Statistics<V>& s) {
-  if constexpr (HasExtra<D>::value) return d.extra(s);
-  else return (void)d, (void)s, broadcast<V>(0);
+  if constexpr (HasExtra<D>::value)
+    return d.extra(s);
+  else
+    return (void)d, (void)s, broadcast<V>(0);
 }
 
 // Value, and coefficients when the gradient is wanted.
-template <class D, class V>
-LC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight, V& loss, V& extra,
-                    Coefficients<V>& c) {
+template <class D, class V> LC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
+                                                V& loss, V& extra, Coefficients<V>& c) {
   constexpr unsigned needs = D::needs;
   if (wantGradient) {
     using T = Dual<V, bitCount(needs)>;
@@ -107,8 +120,10 @@ template <class D, class T> struct RowLoss {
     evaluate(d, f, shape, out != nullptr, wy, losses[i], extra, k);
     if (extras) extras[i] = extra;
     if (!out) return;
-    if (capped || smooth) gradientAgain(r, f, k, out);
-    else gradient(x, f, k, blocks, factors, out);
+    if (capped || smooth)
+      gradientAgain(r, f, k, out);
+    else
+      gradient(x, f, k, blocks, factors, out);
     if (targeted) {
       double slope = 1;
       if (capped) {
@@ -141,7 +156,8 @@ template <class D, class T> struct RowLoss {
       }
       for (; i < end; i += L) {
         const size_t count = end - i < L ? end - i : L;
-        storeFirst(out + i, lane(loadFirst<W>((exponentials ? out : x) + i, count, 0), moments ? loadFirst<W>(x + i, count, 0) : centre), count);
+        storeFirst(out + i, lane(loadFirst<W>((exponentials ? out : x) + i, count, 0), moments ? loadFirst<W>(x + i, count, 0) : centre),
+                   count);
       }
     }
   }
@@ -179,8 +195,10 @@ template <class D, class T> struct RowLoss {
     double* factors = count > 16 ? static_cast<double*>(moreFactors) : fixedFactors;
     for (size_t i = begin; i < end; ++i) {
       const T* x = logits + i * c;
-      if (softcap != 0) row(i, Softcapped<T>{x, softcap}, blocks, factors);
-      else row(i, Plain<T>{x}, blocks, factors);
+      if (softcap != 0)
+        row(i, Softcapped<T>{x, softcap}, blocks, factors);
+      else
+        row(i, Plain<T>{x}, blocks, factors);
     }
   }
 };

@@ -74,15 +74,13 @@ template <bool Log, class T> struct SoftmaxRows {
     Scratch<Block<T>> blocks(call, count);
     Scratch<double> factors(call, count);
     if (!blocks || !factors) return;
-    for (size_t i = begin; i < end; ++i) {
-      row(logits + i * c, out + i * c, blocks, factors);
-    }
+    for (size_t i = begin; i < end; ++i) { row(logits + i * c, out + i * c, blocks, factors); }
   }
 };
 
 template <bool Log> struct SoftmaxOp {
-  static constexpr Record record{Log ? "logSoftmax" : "softmax", "core", {{"logits", "*,c"}}, {kTemperature},
-    {inPlace(array("out", "*,c"), "logits")}};
+  static constexpr Record record{
+      Log ? "logSoftmax" : "softmax", "core", {{"logits", "*,c"}}, {kTemperature}, {inPlace(array("out", "*,c"), "logits")}};
 
   template <class T> static void run(Call& call) {
     using Engine = SoftmaxRows<Log, T>;
@@ -90,9 +88,8 @@ template <bool Log> struct SoftmaxOp {
     const size_t n = call.rows, c = call.columns;
     if (c <= kTinyColumns) {
       const size_t items = (n + Engine::L - 1) / Engine::L;
-      parallel(call, items, rowGrain(c * Engine::L), [&](size_t begin, size_t end) {
-        e.tiny(begin * Engine::L, end * Engine::L < n ? end * Engine::L : n);
-      });
+      parallel(call, items, rowGrain(c * Engine::L),
+               [&](size_t begin, size_t end) { e.tiny(begin * Engine::L, end * Engine::L < n ? end * Engine::L : n); });
       return;
     }
     parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) { e.rows(begin, end); });

@@ -28,13 +28,25 @@ constexpr int countRowInputs(const Record& r) {
   return n;
 }
 
-template <class D, class = void> struct HasTargetFix { static constexpr bool value = false; };
-template <class D> struct HasTargetFix<D, decltype(void(&D::atTarget))> { static constexpr bool value = true; };
+template <class D, class = void> struct HasTargetFix {
+  static constexpr bool value = false;
+};
+template <class D> struct HasTargetFix<D, decltype(void(&D::atTarget))> {
+  static constexpr bool value = true;
+};
 
-template <class D, class = void> struct PivotOf { static constexpr int input = -1; };
-template <class D> struct PivotOf<D, decltype(void(D::pivotInput))> { static constexpr int input = D::pivotInput; };
-template <class D, class = void> struct HasWideSums { static constexpr bool value = false; };
-template <class D> struct HasWideSums<D, decltype(void(D::wideSums))> { static constexpr bool value = D::wideSums; };
+template <class D, class = void> struct PivotOf {
+  static constexpr int input = -1;
+};
+template <class D> struct PivotOf<D, decltype(void(D::pivotInput))> {
+  static constexpr int input = D::pivotInput;
+};
+template <class D, class = void> struct HasWideSums {
+  static constexpr bool value = false;
+};
+template <class D> struct HasWideSums<D, decltype(void(D::wideSums))> {
+  static constexpr bool value = D::wideSums;
+};
 
 // Lanes of a sum, in T or in double.
 template <bool Wide, class T> struct LaneSum {
@@ -52,8 +64,12 @@ template <class T> struct LaneSum<true, T> {
   }
   LC_FN double fold() const { return foldSum(Halves<T>::count == 2 ? half[0] + half[Halves<T>::count - 1] : half[0]); }
 };
-template <class D, class = void> struct ColumnSumsOf { static constexpr int count = 0; };
-template <class D> struct ColumnSumsOf<D, decltype(void(D::columnSums))> { static constexpr int count = D::columnSums; };
+template <class D, class = void> struct ColumnSumsOf {
+  static constexpr int count = 0;
+};
+template <class D> struct ColumnSumsOf<D, decltype(void(D::columnSums))> {
+  static constexpr int count = D::columnSums;
+};
 
 // Rows whose column sums are taken one after the other: few enough for threads, many enough that the sums take little memory.
 inline size_t rowsOfChunk(size_t columns) { return rowGrain(columns) < 16 ? 16 : rowGrain(columns); }
@@ -75,11 +91,11 @@ template <class D, class T> struct RowSweeps {
   const T* inputs[kMaxRowInputs] = {};
   const T* columns[kMaxColumnInputs] = {};
   int columnCount = 0, written = 0, perRow = 0;
-  T* outputs[kMaxOutputs] = {};      // with columns; null where not asked for
+  T* outputs[kMaxOutputs] = {};  // with columns; null where not asked for
   double* rowValues[kMaxOutputs] = {};
   static constexpr int columnSums = ColumnSumsOf<D>::count;
   T* columnOutputs[kMaxOutputs] = {};
-  double* columnTotals = nullptr;    // [chunk][sum][columns rounded up to whole vectors]
+  double* columnTotals = nullptr;  // [chunk][sum][columns rounded up to whole vectors]
   int rowOutputAt[kMaxOutputs] = {};
   bool writes = false;
 
@@ -87,8 +103,10 @@ template <class D, class T> struct RowSweeps {
     int rows = 0, summed = 0;
     for (int i = 0; i < record.inputCount(); ++i) {
       if (record.inputs[i].kind != Kind::real) continue;
-      if (hasColumns(record.inputs[i].dims)) inputs[rows++] = static_cast<const T*>(call.inputs[i]);
-      else if (isColumn(record.inputs[i].dims)) columns[columnCount++] = static_cast<const T*>(call.inputs[i]);
+      if (hasColumns(record.inputs[i].dims))
+        inputs[rows++] = static_cast<const T*>(call.inputs[i]);
+      else if (isColumn(record.inputs[i].dims))
+        columns[columnCount++] = static_cast<const T*>(call.inputs[i]);
     }
     for (int i = 0; i < record.outputCount(); ++i) {
       const Output& o = record.outputs[i];
@@ -123,8 +141,7 @@ template <class D, class T> struct RowSweeps {
       lane.shifted[k] = (lane.x[k] - top[k]) * scale;
       lane.e[k] = expFlush(lane.shifted[k]);
     }
-    for (int k = 0; k < kMaxColumnInputs; ++k)
-      lane.column[k] = columns[k] ? loadFirst<W>(columns[k] + j, count, 0) : broadcast<W>(1);
+    for (int k = 0; k < kMaxColumnInputs; ++k) lane.column[k] = columns[k] ? loadFirst<W>(columns[k] + j, count, 0) : broadcast<W>(1);
   }
 
   template <int S> LC_FN void sweep(size_t i, size_t pivot, typename D::Row& row, const W* top, W scale) const {
@@ -217,8 +234,10 @@ template <class D, class T> struct RowSweeps {
       if constexpr (columnSums > 0) addColumns(row, lane, totals + j);
       for (int k = 0; k < written; ++k)
         if (outputs[k]) {
-          if (count == L) store(outputs[k] + i * c + j, out[k]);
-          else storeFirst(outputs[k] + i * c + j, out[k], count);
+          if (count == L)
+            store(outputs[k] + i * c + j, out[k]);
+          else
+            storeFirst(outputs[k] + i * c + j, out[k], count);
         }
     }
     if constexpr (HasTargetFix<D>::value)
@@ -248,7 +267,8 @@ template <class D, class T> struct RowSweeps {
           for (int h = 0; h < Halves<T>::count; ++h) {
             half[h] = broadcast<f64x8>(0);
             for (size_t q = 0; q < chunks; ++q)
-              half[h] = half[h] + load<f64x8>(columnTotals + (q * static_cast<size_t>(columnSums) + static_cast<size_t>(k)) * stride() + v * L + 8 * h);
+              half[h] = half[h] + load<f64x8>(columnTotals + (q * static_cast<size_t>(columnSums) + static_cast<size_t>(k)) * stride() +
+                                              v * L + 8 * h);
           }
           storeFirst(columnOutputs[k] + v * L, Halves<T>::join(half), c - v * L < L ? c - v * L : L);
         }
@@ -258,8 +278,12 @@ template <class D, class T> struct RowSweeps {
 };
 
 // After the rows: aggregates over rows, for definitions that have them: finish(Call&, double* const* rowValues).
-template <class D, class = void> struct HasFinish { static constexpr bool value = false; };
-template <class D> struct HasFinish<D, decltype(void(&D::finish))> { static constexpr bool value = true; };
+template <class D, class = void> struct HasFinish {
+  static constexpr bool value = false;
+};
+template <class D> struct HasFinish<D, decltype(void(&D::finish))> {
+  static constexpr bool value = true;
+};
 
 template <class D, class T> void runRowSweeps(Call& call) {
   const D d(call);

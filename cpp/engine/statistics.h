@@ -7,14 +7,14 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 enum Need : unsigned {
-  kLogSumExp = 1,       // log sum_j exp(x_j / T)                 d/dx_j = p_j / T
-  kLogProb = 2,         // log p_y, exact for confident rows        (delta_jy - p_j) / T
-  kSmooth = 4,          // sum_j w_j (lse - x_j / T)                (W p_j - w_j) / T
-  kMean = 8,            // mean of x                                1 / c
-  kVariance = 16,       // population variance of x                 2 (x_j - mean) / c
-  kTargetLogit = 32,    // x_y                                      delta_jy
-  kSum = 64,            // sum of x                                 1
-  kSquares = 128,       // sum of squares of x                      2 x_j
+  kLogSumExp = 1,     // log sum_j exp(x_j / T)                 d/dx_j = p_j / T
+  kLogProb = 2,       // log p_y, exact for confident rows        (delta_jy - p_j) / T
+  kSmooth = 4,        // sum_j w_j (lse - x_j / T)                (W p_j - w_j) / T
+  kMean = 8,          // mean of x                                1 / c
+  kVariance = 16,     // population variance of x                 2 (x_j - mean) / c
+  kTargetLogit = 32,  // x_y                                      delta_jy
+  kSum = 64,          // sum of x                                 1
+  kSquares = 128,     // sum of squares of x                      2 x_j
   // Not a statistic: the four moments leave the target out. A loss of a confident row, where the target's share of a sum is all
   // but the whole, keeps its digits and those of its gradient.
   kWithoutTarget = 256,

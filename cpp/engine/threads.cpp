@@ -67,8 +67,10 @@ class Pool {
       grow(helpers);
       for (size_t i = 0; i < helpers; ++i) queue_.push_back(&job);
     }
-    if (helpers == 1) wake_.notify_one();
-    else wake_.notify_all();
+    if (helpers == 1)
+      wake_.notify_one();
+    else
+      wake_.notify_all();
     job.work();
     std::unique_lock<std::mutex> lock(mutex_);
     for (auto it = queue_.begin(); it != queue_.end();) it = *it == &job ? queue_.erase(it) : it + 1;

@@ -45,13 +45,13 @@ template <class T> struct TinySum {
 template <class T> LC_FN TinySum<T> tinySum(const T* x, size_t columns, double inverseTemperature, T* e) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0), s = broadcast<W>(static_cast<T>(inverseTemperature * Base<T>::perNat));
+  const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0),
+          s = broadcast<W>(static_cast<T>(inverseTemperature * Base<T>::perNat));
   TinySum<T> t;
   t.max = low;
   for (size_t j = 0; j < columns; ++j) t.max = max(load<W>(x + j * L), t.max);
   t.argMax = zero;
-  for (size_t j = columns; j-- > 0;)
-    t.argMax = select(load<W>(x + j * L) == t.max, broadcast<W>(static_cast<T>(j)), t.argMax);
+  for (size_t j = columns; j-- > 0;) t.argMax = select(load<W>(x + j * L) == t.max, broadcast<W>(static_cast<T>(j)), t.argMax);
   const W shift = select(t.max == low, zero, t.max);
   t.others = zero;
   for (size_t j = 0; j < columns; ++j) {

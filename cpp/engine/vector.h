@@ -12,8 +12,10 @@ template <class T> LC_FN Vec<T> readLanes(const T* p, size_t count, double fill 
   return count == lanes<Vec<T>> ? load<Vec<T>>(p) : loadFirst<Vec<T>>(p, count, static_cast<T>(fill));
 }
 template <class T> LC_FN void writeLanes(T* p, Vec<T> v, size_t count) {
-  if (count == lanes<Vec<T>>) store(p, v);
-  else storeFirst(p, v, count);
+  if (count == lanes<Vec<T>>)
+    store(p, v);
+  else
+    storeFirst(p, v, count);
 }
 
 // terms(i, count, W* out): K terms of the lanes i .. i + count; what lies beyond count is ignored. False if memory ran out.

@@ -32,9 +32,12 @@ template <class D> inline double elementScale(const Call& call) {
 
 // w (posWeight y softplus(-x) + (1 - y) softplus(x))
 struct BceWithLogits {
-  static constexpr Record record{"bceWithLogits", "core",
-    {kLeadingLogits, kElementTargets, optionInput("weight", "c", Domain::positive), optionInput("posWeight", "c", Domain::positive)},
-    {kReduction, kGrad}, {kElementLoss, gradient("gradLogits", "*,c", "logits")}};
+  static constexpr Record record{
+      "bceWithLogits",
+      "core",
+      {kLeadingLogits, kElementTargets, optionInput("weight", "c", Domain::positive), optionInput("posWeight", "c", Domain::positive)},
+      {kReduction, kGrad},
+      {kElementLoss, gradient("gradLogits", "*,c", "logits")}};
 
   double scale;
   explicit BceWithLogits(const Call& call) : scale(elementScale<BceWithLogits>(call)) {}
@@ -48,9 +51,11 @@ struct BceWithLogits {
 
 // alpha_t (1 - p_t)^gamma bce with p_t the probability given to the target
 struct SigmoidFocalLoss {
-  static constexpr Record record{"sigmoidFocalLoss", "core", {kLeadingLogits, kElementTargets},
-    {atLeast(number("gamma", 2), 0), number("alpha", 0.25), kReduction, kGrad},
-    {kElementLoss, gradient("gradLogits", "*,c", "logits")}};
+  static constexpr Record record{"sigmoidFocalLoss",
+                                 "core",
+                                 {kLeadingLogits, kElementTargets},
+                                 {atLeast(number("gamma", 2), 0), number("alpha", 0.25), kReduction, kGrad},
+                                 {kElementLoss, gradient("gradLogits", "*,c", "logits")}};
 
   double gamma, alpha, scale;
   explicit SigmoidFocalLoss(const Call& call)

@@ -18,13 +18,16 @@ template <class W> LC_FN Mask<W> isDead(W shifted) { return shifted == broadcast
 
 // -sum_j u_j log p_j + zLossWeight lse^2 with u_j = w_j ((1 - eps) t_j + eps / c)
 struct CrossEntropySoft {
-  static constexpr Record record{"crossEntropySoft", "core",
-    {kLogitsInput, {"targets", "n,c", Kind::real, Domain::probability}, optionInput("weight", "c", Domain::positive),
-     optionInput("rowWeights", "n")},
-    {kTemperature, between(number("labelSmoothing", 0), 0, 1), number("zLossWeight", 0), kSoftcap, kReduction, kGrad,
-     boolean("gradTargets")},
-    {reduced("loss", "n"), when(reduced("zLoss", "n"), "zLossWeight"), gradient("gradLogits", "n,c", "logits"),
-     gradient("gradTargets", "n,c", "targets", "gradTargets")}};
+  static constexpr Record record{"crossEntropySoft",
+                                 "core",
+                                 {kLogitsInput,
+                                  {"targets", "n,c", Kind::real, Domain::probability},
+                                  optionInput("weight", "c", Domain::positive),
+                                  optionInput("rowWeights", "n")},
+                                 {kTemperature, between(number("labelSmoothing", 0), 0, 1), number("zLossWeight", 0), kSoftcap, kReduction,
+                                  kGrad, boolean("gradTargets")},
+                                 {reduced("loss", "n"), when(reduced("zLoss", "n"), "zLossWeight"), gradient("gradLogits", "n,c", "logits"),
+                                  gradient("gradTargets", "n,c", "targets", "gradTargets")}};
   static constexpr int softmaxInputs = 1, sweeps = 1;
   static constexpr int sums[1] = {2};
   struct Row {
@@ -32,21 +35,25 @@ struct CrossEntropySoft {
     double weight, loss, z;
   };
 
-  double kept, spread, zWeight, scale, inverseCap;
+  double kept, spread, zWeight, scale, cap;
   bool isDouble;
   const void* rowWeights;
 
   explicit CrossEntropySoft(const Call& call)
-      : kept(1 - LC_OPTION(call, labelSmoothing)), spread(LC_OPTION(call, labelSmoothing) / static_cast<double>(call.columns)),
-        zWeight(LC_OPTION(call, zLossWeight)), scale(meanScale<CrossEntropySoft>(call)), inverseCap(0), isDouble(call.isDouble),
+      : kept(1 - LC_OPTION(call, labelSmoothing)),
+        spread(LC_OPTION(call, labelSmoothing) / static_cast<double>(call.columns)),
+        zWeight(LC_OPTION(call, zLossWeight)),
+        scale(meanScale<CrossEntropySoft>(call)),
+        cap(0),
+        isDouble(call.isDouble),
         rowWeights(LC_INPUT(void, call, rowWeights)) {
-    const double cap = LC_OPTION(call, logitSoftcap);
-    if (cap == cap) inverseCap = 1 / cap;
+    if (LC_GIVEN(call, logitSoftcap)) cap = LC_OPTION(call, logitSoftcap);
   }
   LC_FN void begin(Row& row, const RowStart& start) const {
     double r = scale;
-    if (rowWeights) r *= isDouble ? static_cast<const double*>(rowWeights)[start.index]
-                                  : static_cast<double>(static_cast<const float*>(rowWeights)[start.index]);
+    if (rowWeights)
+      r *= isDouble ? static_cast<const double*>(rowWeights)[start.index]
+                    : static_cast<double>(static_cast<const float*>(rowWeights)[start.index]);
     const RowSum& s = start.softmax[0];
     row.scale = r;
     row.zScale = r * zWeight;
@@ -82,8 +89,9 @@ struct CrossEntropySoft {
     // p = 1 - rest at the largest logit: a confident row on its target keeps the small rest as its gradient.
     const W atMax = fma(broadcast<W>(row.weight) - u, scaled, broadcast<W>(fma(-pull, row.rest, z)));
     W g = select(lane.shifted[0] == zero, atMax, fma(p, broadcast<W>(pull), -(u * scaled))) * broadcast<W>(row.inverseTemperature);
-    if (inverseCap != 0) {
-      const W t = lane.x[0] * broadcast<W>(inverseCap);
+    if (cap != 0) {
+      // A quotient, not a product with 1 / cap: a masked class sits at -cap exactly and has slope 0.
+      const W t = lane.x[0] / broadcast<W>(cap);
       g = g * fnma(t, t, broadcast<W>(1));
     }
     out[0] = g;
@@ -94,9 +102,11 @@ struct CrossEntropySoft {
 
 // H = -sum_j p_j log p_j
 struct Entropy {
-  static constexpr Record record{"entropy", "core", {kLeadingLogits, optionInput("labels", "*", Domain::any, Kind::mark)},
-    {kTemperature, kIgnoreIndex, choice("reduction", "mean,sum,none", kReduceNone), kGrad},
-    {reduced("entropy", "*"), gradient("gradLogits", "*,c", "logits")}};
+  static constexpr Record record{"entropy",
+                                 "core",
+                                 {kLeadingLogits, optionInput("labels", "*", Domain::any, Kind::mark)},
+                                 {kTemperature, kIgnoreIndex, choice("reduction", "mean,sum,none", kReduceNone), kGrad},
+                                 {reduced("entropy", "*"), gradient("gradLogits", "*,c", "logits")}};
   static constexpr int softmaxInputs = 1, sweeps = 1;
   static constexpr int sums[1] = {1};
   struct Row {
@@ -129,9 +139,9 @@ struct PairDivergence {
   static constexpr int sums[1] = {2};
   enum Form { forward, reverse, mixture };
   struct Row {
-    double inverseSum[2], rest[2];  // of student, teacher
-    double logRatio;                // log of the quotient of the sums: of a over b, or of teacher over student
-    double value, mean, dropped;    // KL(a || b), E_a[log-ratio without logRatio], mass of a that maskInf drops
+    double inverseSum[2], rest[2];    // of student, teacher
+    double logRatio;                  // log of the quotient of the sums: of a over b, or of teacher over student
+    double value, mean, dropped;      // KL(a || b), E_a[log-ratio without logRatio], mass of a that maskInf drops
     double studentPart, teacherPart;  // sum q log(q / m), sum p log(p / m)
     double inverseTemperature;
   };
@@ -141,7 +151,11 @@ struct PairDivergence {
   bool maskInf, wantTeacher;
 
   PairDivergence(Form f, double share, double s, bool mask, bool teacher)
-      : form(f), beta(share), logShare{f == mixture ? log(1 - share) : 0.0, f == mixture ? log(share) : 0.0}, scale(s), maskInf(mask),
+      : form(f),
+        beta(share),
+        logShare{f == mixture ? log(1 - share) : 0.0, f == mixture ? log(share) : 0.0},
+        scale(s),
+        maskInf(mask),
         wantTeacher(teacher) {}
 
   LC_FN void begin(Row& row, const RowStart& start) const {
@@ -242,10 +256,12 @@ struct PairDivergence {
 inline double squareIf(double condition, double t) { return condition != 0 ? t * t : 1.0; }
 
 struct KlDiv : PairDivergence {
-  static constexpr Record record{"klDiv", "core", {kStudent, kTeacher, kRowLabels},
-    {kTemperature, choice("direction", "forward,reverse"), boolean("scaleByT2", true), kMaskInf, kIgnoreIndex, kReduction, kGrad,
-     boolean("gradTeacher")},
-    {reduced("loss", "n"), kGradStudent, kGradTeacher}};
+  static constexpr Record record{"klDiv",
+                                 "core",
+                                 {kStudent, kTeacher, kRowLabels},
+                                 {kTemperature, choice("direction", "forward,reverse"), boolean("scaleByT2", true), kMaskInf, kIgnoreIndex,
+                                  kReduction, kGrad, boolean("gradTeacher")},
+                                 {reduced("loss", "n"), kGradStudent, kGradTeacher}};
 
   explicit KlDiv(const Call& call)
       : PairDivergence(LC_OPTION(call, direction) == 0 ? forward : reverse, 0,
@@ -254,10 +270,12 @@ struct KlDiv : PairDivergence {
 };
 
 struct JsDivergence : PairDivergence {
-  static constexpr Record record{"jsDivergence", "core", {kStudent, kTeacher, kRowLabels},
-    {between(number("beta", 0.5), 0, 1), kTemperature, boolean("scaleByT2"), kMaskInf, kIgnoreIndex, kReduction, kGrad,
-     boolean("gradTeacher")},
-    {reduced("loss", "n"), kGradStudent, kGradTeacher}};
+  static constexpr Record record{"jsDivergence",
+                                 "core",
+                                 {kStudent, kTeacher, kRowLabels},
+                                 {between(number("beta", 0.5), 0, 1), kTemperature, boolean("scaleByT2"), kMaskInf, kIgnoreIndex,
+                                  kReduction, kGrad, boolean("gradTeacher")},
+                                 {reduced("loss", "n"), kGradStudent, kGradTeacher}};
 
   explicit JsDivergence(const Call& call)
       : PairDivergence(formOf(LC_OPTION(call, beta)), LC_OPTION(call, beta),

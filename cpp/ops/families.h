@@ -1,14 +1,14 @@
 // One line a file of cpp/ops. A test compares it with the folder.
 #define LOGITCORE_FAMILIES(X) \
-  X(softmax) \
-  X(divergence) \
-  X(binary) \
-  X(selection) \
-  X(spherical) \
-  X(stablemax) \
-  X(normalization) \
-  X(monitors) \
-  X(optimizer) \
-  X(radius) \
-  X(lineprobe) \
+  X(softmax)                  \
+  X(divergence)               \
+  X(binary)                   \
+  X(selection)                \
+  X(spherical)                \
+  X(stablemax)                \
+  X(normalization)            \
+  X(monitors)                 \
+  X(optimizer)                \
+  X(radius)                   \
+  X(lineprobe)                \
   X(perceptron)

@@ -14,8 +14,14 @@ inline bool checkK(Call& call) {
 }
 
 struct TopK {
-  static constexpr Record record{"topK", "core", {kLeadingLogits}, {required(between(integer("k", 1), 1, 2147483647.0))},
-    {array("values", "*,k"), array("indices", "*,k", Kind::index)}, false, nullptr, &checkK};
+  static constexpr Record record{"topK",
+                                 "core",
+                                 {kLeadingLogits},
+                                 {required(between(integer("k", 1), 1, 2147483647.0))},
+                                 {array("values", "*,k"), array("indices", "*,k", Kind::index)},
+                                 false,
+                                 nullptr,
+                                 &checkK};
 
   template <class T> static void run(Call& call) {
     const T* logits = LC_INPUT(T, call, logits);

@@ -7,17 +7,19 @@ namespace LOGITCORE_LEVEL {
 
 // -w_y logProb_y
 struct NllLoss {
-  static constexpr Record record{"nllLoss", "core",
-    {{"logProbs", "n,c", Kind::real, Domain::logProbability}, kTargets, optionInput("weight", "c", Domain::positive)},
-    {kIgnoreIndex, kReduction, kGrad}, {reduced("loss", "n"), gradient("gradLogProbs", "n,c", "logProbs")}};
+  static constexpr Record record{
+      "nllLoss",
+      "core",
+      {{"logProbs", "n,c", Kind::real, Domain::logProbability}, kTargets, optionInput("weight", "c", Domain::positive)},
+      {kIgnoreIndex, kReduction, kGrad},
+      {reduced("loss", "n"), gradient("gradLogProbs", "n,c", "logProbs")}};
   static constexpr unsigned needs = kTargetLogit;
 
   double scale;
   bool isDouble;
   const void* weight;
 
-  explicit NllLoss(const Call& call)
-      : scale(meanScale<NllLoss>(call)), isDouble(call.isDouble), weight(LC_INPUT(void, call, weight)) {
+  explicit NllLoss(const Call& call) : scale(meanScale<NllLoss>(call)), isDouble(call.isDouble), weight(LC_INPUT(void, call, weight)) {
     if (!weight || reductionOf<NllLoss>(call) != kReduceMean) return;
     const int32_t* targets = LC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<NllLoss>(call);
@@ -39,7 +41,10 @@ struct NllLoss {
 };
 
 // Without a default: the size of an output that must be said.
-constexpr Option required(Option o) { o.fallback = __builtin_nan(""); return o; }
+constexpr Option required(Option o) {
+  o.fallback = __builtin_nan("");
+  return o;
+}
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

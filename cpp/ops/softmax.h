@@ -16,10 +16,12 @@ constexpr Option kSoftcap = above(optionalNumber("logitSoftcap"), 0);
 
 // ce = (1 - eps) w_y (lse - x_y) + eps / c sum_j w_j (lse - x_j);  z = zLossWeight lse^2
 struct CrossEntropy {
-  static constexpr Record record{"crossEntropy", "core",
-    {kLogitsInput, kTargets, optionInput("weight", "c", Domain::positive), optionInput("rowWeights", "n")},
-    {kTemperature, between(number("labelSmoothing", 0), 0, 1), kIgnoreIndex, number("zLossWeight", 0), kSoftcap, kReduction, kGrad},
-    {reduced("loss", "n"), when(reduced("zLoss", "n"), "zLossWeight"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{
+      "crossEntropy",
+      "core",
+      {kLogitsInput, kTargets, optionInput("weight", "c", Domain::positive), optionInput("rowWeights", "n")},
+      {kTemperature, between(number("labelSmoothing", 0), 0, 1), kIgnoreIndex, number("zLossWeight", 0), kSoftcap, kReduction, kGrad},
+      {reduced("loss", "n"), when(reduced("zLoss", "n"), "zLossWeight"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kLogSumExp | kLogProb | kSmooth;
 
   double smoothing, zWeight, scale, zScale, classes;
@@ -28,8 +30,13 @@ struct CrossEntropy {
   const void* rowWeights;
 
   explicit CrossEntropy(const Call& call)
-      : smoothing(LC_OPTION(call, labelSmoothing)), zWeight(LC_OPTION(call, zLossWeight)), scale(1), zScale(1),
-        classes(static_cast<double>(call.columns)), isDouble(call.isDouble), weight(LC_INPUT(void, call, weight)),
+      : smoothing(LC_OPTION(call, labelSmoothing)),
+        zWeight(LC_OPTION(call, zLossWeight)),
+        scale(1),
+        zScale(1),
+        classes(static_cast<double>(call.columns)),
+        isDouble(call.isDouble),
+        weight(LC_INPUT(void, call, weight)),
         rowWeights(LC_INPUT(void, call, rowWeights)) {
     if (reductionOf<CrossEntropy>(call) != kReduceMean) return;
     // Class weights enter the divisor of the cross-entropy, not of the z-loss (PyTorch, Liger-Kernel).
@@ -69,10 +76,11 @@ struct CrossEntropy {
 
 // alpha_y (1 - p_y)^gamma (-log p_y)
 struct FocalLoss {
-  static constexpr Record record{"focalLoss", "core",
-    {kLogitsInput, kTargets, optionInput("alpha", "c", Domain::positive)},
-    {atLeast(number("gamma", 2), 0), number("alpha", 1), kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{"focalLoss",
+                                 "core",
+                                 {kLogitsInput, kTargets, optionInput("alpha", "c", Domain::positive)},
+                                 {atLeast(number("gamma", 2), 0), number("alpha", 1), kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kLogProb;
 
   double gamma, alpha, scale;
@@ -80,7 +88,10 @@ struct FocalLoss {
   const void* alphas;
 
   explicit FocalLoss(const Call& call)
-      : gamma(LC_OPTION(call, gamma)), alpha(LC_OPTION(call, alpha)), scale(meanScale<FocalLoss>(call)), isDouble(call.isDouble),
+      : gamma(LC_OPTION(call, gamma)),
+        alpha(LC_OPTION(call, alpha)),
+        scale(meanScale<FocalLoss>(call)),
+        isDouble(call.isDouble),
         alphas(LC_INPUT(void, call, alpha)) {}
   void rowParameters(size_t, int32_t y, double* p) const {
     double a = alpha;
@@ -101,10 +112,11 @@ struct FocalLoss {
 
 // weight log^2 Z  (Wortsman et al. 2023, section 3.1.2; Chowdhery et al. 2022)
 struct ZLossRegularizer {
-  static constexpr Record record{"zLossRegularizer", "small-scale-proxies",
-    {kLeadingLogits, optionInput("labels", "*", Domain::any, Kind::mark)},
-    {number("weight", 1e-4), kTemperature, kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "*"), array("logZ", "*"), gradient("gradLogits", "*,c", "logits")}};
+  static constexpr Record record{"zLossRegularizer",
+                                 "small-scale-proxies",
+                                 {kLeadingLogits, optionInput("labels", "*", Domain::any, Kind::mark)},
+                                 {number("weight", 1e-4), kTemperature, kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "*"), array("logZ", "*"), gradient("gradLogits", "*,c", "logits")}};
   static constexpr unsigned needs = kLogSumExp;
 
   double weight;
@@ -131,16 +143,24 @@ template <class D> struct Upstream {
 };
 
 struct LogSumExpBackward : Upstream<LogSumExpBackward> {
-  static constexpr Record record{"logSumExpBackward", "core", {{"gradOut", "*", Kind::real, Domain::gradient}, kLeadingLogits}, {kTemperature},
-    {inPlace(array("gradLogits", "*,c"), "logits")}, false, "logSumExp"};
+  static constexpr Record record{"logSumExpBackward",
+                                 "core",
+                                 {{"gradOut", "*", Kind::real, Domain::gradient}, kLeadingLogits},
+                                 {kTemperature},
+                                 {inPlace(array("gradLogits", "*,c"), "logits")},
+                                 false,
+                                 "logSumExp"};
   static constexpr unsigned needs = kLogSumExp;
   using Upstream::Upstream;
   template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logSumExp * s.parameter[0]; }
 };
 
 struct GatherLogProbs {
-  static constexpr Record record{"gatherLogProbs", "core", {kLogitsInput, kTargets}, {kTemperature, kSoftcap, kIgnoreIndex},
-    {array("logProbs", "n"), array("logSumExp", "n")}};
+  static constexpr Record record{"gatherLogProbs",
+                                 "core",
+                                 {kLogitsInput, kTargets},
+                                 {kTemperature, kSoftcap, kIgnoreIndex},
+                                 {array("logProbs", "n"), array("logSumExp", "n")}};
   static constexpr unsigned needs = kLogSumExp | kLogProb;
   explicit GatherLogProbs(const Call&) {}
   template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb; }
@@ -148,9 +168,13 @@ struct GatherLogProbs {
 };
 
 struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
-  static constexpr Record record{"gatherLogProbsBackward", "core",
-    {{"gradOut", "n", Kind::real, Domain::gradient}, kLogitsInput, kTargets}, {kTemperature, kSoftcap, kIgnoreIndex},
-    {inPlace(array("gradLogits", "n,c"), "logits")}, false, "gatherLogProbs"};
+  static constexpr Record record{"gatherLogProbsBackward",
+                                 "core",
+                                 {{"gradOut", "n", Kind::real, Domain::gradient}, kLogitsInput, kTargets},
+                                 {kTemperature, kSoftcap, kIgnoreIndex},
+                                 {inPlace(array("gradLogits", "n,c"), "logits")},
+                                 false,
+                                 "gatherLogProbs"};
   static constexpr unsigned needs = kLogProb;
   using Upstream::Upstream;
   template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb * s.parameter[0]; }
@@ -158,9 +182,14 @@ struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
 
 // p_j (g_j - sum_k g_k p_k) / T from the forward output; with Log (g_j - exp(out_j) sum_k g_k) / T.
 template <bool Log> struct SoftmaxBackward {
-  static constexpr Record record{Log ? "logSoftmaxBackward" : "softmaxBackward", "core",
-    {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"out", "*,c", Kind::real, Log ? Domain::logProbability : Domain::probability}},
-    {kTemperature}, {inPlace(array("gradLogits", "*,c"), "gradOut")}, false, Log ? "logSoftmax" : "softmax"};
+  static constexpr Record record{
+      Log ? "logSoftmaxBackward" : "softmaxBackward",
+      "core",
+      {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"out", "*,c", Kind::real, Log ? Domain::logProbability : Domain::probability}},
+      {kTemperature},
+      {inPlace(array("gradLogits", "*,c"), "gradOut")},
+      false,
+      Log ? "logSoftmax" : "softmax"};
   static constexpr int softmaxInputs = 0, sweeps = 1;
   static constexpr int sums[1] = {1};
   struct Row {

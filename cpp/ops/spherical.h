@@ -19,9 +19,12 @@ template <class T> LC_FN T scaledOrNan(const T& loss, const T& target, double sc
 
 // softplus(a (b - z)) / a with z the standardised target logit (x_y - mean) / (sigma + epsilon)
 struct ZLoss {
-  static constexpr Record record{"zLoss", "z-loss", {kLogitsInput, kTargets},
-    {above(number("a", 1), 0), number("b", 0), atLeast(number("epsilon", 1e-12), 0), kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{
+      "zLoss",
+      "z-loss",
+      {kLogitsInput, kTargets},
+      {above(number("a", 1), 0), number("b", 0), atLeast(number("epsilon", 1e-12), 0), kIgnoreIndex, kReduction, kGrad},
+      {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherMoments;
 
   double a, b, epsilon, scale;
@@ -40,8 +43,11 @@ struct ZLoss {
 
 // -log p_y with p proportional to 1 + x + x^2 / 2
 struct TaylorSoftmaxLoss {
-  static constexpr Record record{"taylorSoftmaxLoss", "z-loss", {kLogitsInput, kTargets}, {kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{"taylorSoftmaxLoss",
+                                 "z-loss",
+                                 {kLogitsInput, kTargets},
+                                 {kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherSums;
 
   double scale;
@@ -57,9 +63,11 @@ struct TaylorSoftmaxLoss {
 
 // -log p_y with p proportional to x^2 + epsilon
 struct SphericalSoftmaxLoss {
-  static constexpr Record record{"sphericalSoftmaxLoss", "z-loss", {kLogitsInput, kTargets},
-    {above(number("epsilon", 1e-3), 0), kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{"sphericalSoftmaxLoss",
+                                 "z-loss",
+                                 {kLogitsInput, kTargets},
+                                 {above(number("epsilon", 1e-3), 0), kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherSums;
 
   double epsilon, scale;
@@ -74,14 +82,15 @@ struct SphericalSoftmaxLoss {
 
 // sum_k (x_k - targetValue [k = y])^2
 struct OneHotSquaredError {
-  static constexpr Record record{"oneHotSquaredError", "z-loss", {kLogitsInput, kTargets},
-    {number("targetValue", 1), kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{"oneHotSquaredError",
+                                 "z-loss",
+                                 {kLogitsInput, kTargets},
+                                 {number("targetValue", 1), kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherSums;
 
   double targetValue, scale;
-  explicit OneHotSquaredError(const Call& call)
-      : targetValue(LC_OPTION(call, targetValue)), scale(meanScale<OneHotSquaredError>(call)) {}
+  explicit OneHotSquaredError(const Call& call) : targetValue(LC_OPTION(call, targetValue)), scale(meanScale<OneHotSquaredError>(call)) {}
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     return scaledOrNan(square(s.target - broadcast<V>(targetValue)) + s.squares, s.target, scale);
@@ -111,8 +120,8 @@ struct TaylorSoftmax {
 
 // (x^2 + epsilon) / sum
 struct SphericalSoftmax {
-  static constexpr Record record{"sphericalSoftmax", "z-loss", {kLeadingLogits}, {above(number("epsilon", 1e-3), 0)},
-    {inPlace(array("out", "*,c"), "logits")}};
+  static constexpr Record record{
+      "sphericalSoftmax", "z-loss", {kLeadingLogits}, {above(number("epsilon", 1e-3), 0)}, {inPlace(array("out", "*,c"), "logits")}};
   static constexpr int softmaxInputs = 0, sweeps = 1, sums[] = {1};
   struct Row {
     double columns, root, constant;

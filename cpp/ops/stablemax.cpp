@@ -9,10 +9,13 @@ namespace LOGITCORE_LEVEL {
 
 // g - (w.g) / (w.w + epsilon) w, rescaled to the norm of g  (equation 12)
 struct PerpGrad {
-  static constexpr Record record{"perpGrad", "grokking-numerical-stability",
-    {{"grad", "*", Kind::real, Domain::gradient}, {"param", "*"}},
-    {boolean("preserveNorm", true), atLeast(number("epsilon", 1e-30), 0), atLeast(number("minRatio", 1e-6), 0)},
-    {inPlace(array("out", "*"), "grad"), scalar("parallelNorm"), scalar("perpNorm"), scalar("nlmCosine")}, true};
+  static constexpr Record record{
+      "perpGrad",
+      "grokking-numerical-stability",
+      {{"grad", "*", Kind::real, Domain::gradient}, {"param", "*"}},
+      {boolean("preserveNorm", true), atLeast(number("epsilon", 1e-30), 0), atLeast(number("minRatio", 1e-6), 0)},
+      {inPlace(array("out", "*"), "grad"), scalar("parallelNorm"), scalar("perpNorm"), scalar("nlmCosine")},
+      true};
 
   template <class T> static void run(Call& call) {
     const T* arrays[] = {LC_INPUT(T, call, grad), LC_INPUT(T, call, param)};
@@ -41,8 +44,10 @@ struct PerpGrad {
     const double squares = fma(again, fma(again, weights, -2 * second[0]), second[1]);
     double norm = squares < 0 ? 0.0 : sqrt(squares), scale = 1;
     const bool nothing = norm <= LC_OPTION(call, minRatio) * length && !(still && norm > 0);
-    if (nothing) norm = 0;
-    else if (LC_OPTION(call, preserveNorm) != 0 && !still) scale = length / (norm + epsilon);
+    if (nothing)
+      norm = 0;
+    else if (LC_OPTION(call, preserveNorm) != 0 && !still)
+      scale = length / (norm + epsilon);
     T* out = LC_OUTPUT(T, call, out);
     forLanes<T>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
       using H = Halves<T>;
@@ -64,10 +69,12 @@ struct PerpGrad {
 
 // Rows whose sum of exponentials rounds to its largest term in a given precision.
 struct SoftmaxCollapse {
-  static constexpr Record record{"softmaxCollapse", "grokking-numerical-stability",
-    {{"logits", "*,c"}, {"targets", "*", Kind::target, Domain::any, true}},
-    {choice("precision", "float32,float64,float16,bfloat16"), kIgnoreIndex},
-    {scalar("fraction"), scalar("count"), array("mask", "*", Kind::index)}, true};
+  static constexpr Record record{"softmaxCollapse",
+                                 "grokking-numerical-stability",
+                                 {{"logits", "*,c"}, {"targets", "*", Kind::target, Domain::any, true}},
+                                 {choice("precision", "float32,float64,float16,bfloat16"), kIgnoreIndex},
+                                 {scalar("fraction"), scalar("count"), array("mask", "*", Kind::index)},
+                                 true};
 
   // 1 + rest rounds to 1 exactly when rest <= limit (ties to even). The sum only grows: a row is settled once it is past the limit.
   template <class T> static bool collapsed(const T* x, size_t c, size_t top, double limit) {
@@ -120,8 +127,12 @@ struct SoftmaxCollapse {
 
 // d/dc L(c x) at c = 1 of every row, and the cosine between -gradient and logits
 struct LogitScaleDerivative {
-  static constexpr Record record{"logitScaleDerivative", "grokking-numerical-stability",
-    {{"logits", "*,c"}, {"gradLogits", "*,c", Kind::real, Domain::gradient}}, {}, {array("derivative", "*"), array("nlmCosine", "*")}, true};
+  static constexpr Record record{"logitScaleDerivative",
+                                 "grokking-numerical-stability",
+                                 {{"logits", "*,c"}, {"gradLogits", "*,c", Kind::real, Domain::gradient}},
+                                 {},
+                                 {array("derivative", "*"), array("nlmCosine", "*")},
+                                 true};
 
   template <class T> static void run(Call& call) {
     const T* logits = LC_INPUT(T, call, logits);

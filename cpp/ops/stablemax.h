@@ -46,8 +46,8 @@ template <class D> struct StableSweep {
 
 // s(x_j) / sum_k s(x_k)
 struct StableMax : StableSweep<StableMax> {
-  static constexpr Record record{"stableMax", "grokking-numerical-stability", {{"logits", "*,c"}}, {},
-    {inPlace(array("out", "*,c"), "logits")}, true};
+  static constexpr Record record{"stableMax", "grokking-numerical-stability",           {{"logits", "*,c"}},
+                                 {},          {inPlace(array("out", "*,c"), "logits")}, true};
   struct Row {
     double inverse;
   };
@@ -62,8 +62,8 @@ struct StableMax : StableSweep<StableMax> {
 
 // log(s(x_j) / sum_k s(x_k))
 struct LogStableMax : StableSweep<LogStableMax> {
-  static constexpr Record record{"logStableMax", "grokking-numerical-stability", {{"logits", "*,c"}}, {},
-    {inPlace(array("out", "*,c"), "logits")}, true};
+  static constexpr Record record{
+      "logStableMax", "grokking-numerical-stability", {{"logits", "*,c"}}, {}, {inPlace(array("out", "*,c"), "logits")}, true};
   static constexpr int pivotInput = 0;
   struct Row : StableRow {
     double top, logSum;
@@ -90,9 +90,13 @@ struct LogStableMax : StableSweep<LogStableMax> {
 
 // s'_j / S (g_j - sum_k g_k s_k / S)
 struct StableMaxBackward : StableSweep<StableMaxBackward> {
-  static constexpr Record record{"stableMaxBackward", "grokking-numerical-stability",
-    {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"logits", "*,c"}}, {}, {inPlace(array("gradLogits", "*,c"), "logits")}, true,
-    "stableMax"};
+  static constexpr Record record{"stableMaxBackward",
+                                 "grokking-numerical-stability",
+                                 {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"logits", "*,c"}},
+                                 {},
+                                 {inPlace(array("gradLogits", "*,c"), "logits")},
+                                 true,
+                                 "stableMax"};
   static constexpr int pivotInput = 1, sums[] = {2};
   struct Row : StableRow {
     double gradient, dotRest, mean;
@@ -126,9 +130,13 @@ struct StableMaxBackward : StableSweep<StableMaxBackward> {
 
 // s'_j / s_j (g_j - s_j / S sum_k g_k)
 struct LogStableMaxBackward : StableSweep<LogStableMaxBackward> {
-  static constexpr Record record{"logStableMaxBackward", "grokking-numerical-stability",
-    {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"logits", "*,c"}}, {}, {inPlace(array("gradLogits", "*,c"), "logits")}, true,
-    "logStableMax"};
+  static constexpr Record record{"logStableMaxBackward",
+                                 "grokking-numerical-stability",
+                                 {{"gradOut", "*,c", Kind::real, Domain::gradient}, {"logits", "*,c"}},
+                                 {},
+                                 {inPlace(array("gradLogits", "*,c"), "logits")},
+                                 true,
+                                 "logStableMax"};
   static constexpr int pivotInput = 1, sums[] = {2};
   struct Row : StableRow {
     double gradient, gradientRest, share;
@@ -160,9 +168,12 @@ struct LogStableMaxBackward : StableSweep<LogStableMaxBackward> {
 
 // -log(s(x_y) / S);  the gradient is s'_j / S - [j = y] / (1 + |x_y|)
 struct StableMaxCrossEntropy : StableSweep<StableMaxCrossEntropy> {
-  static constexpr Record record{"stableMaxCrossEntropy", "grokking-numerical-stability",
-    {{"logits", "n,c"}, {"targets", "n", Kind::target}}, {kIgnoreIndex, kReduction, kGrad},
-    {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}, true};
+  static constexpr Record record{"stableMaxCrossEntropy",
+                                 "grokking-numerical-stability",
+                                 {{"logits", "n,c"}, {"targets", "n", Kind::target}},
+                                 {kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")},
+                                 true};
   using Row = StableRow;
   double scale;
   explicit StableMaxCrossEntropy(const Call& call) : scale(meanScale<StableMaxCrossEntropy>(call)) {}

@@ -167,7 +167,7 @@ void measurePowAndSine(const SimdLevel* level, long n) {
   std::printf("sincos    f64  %.4f ulp at %a%s\n", worst, at, worst <= 2 ? "" : "  TOO LARGE");
 }
 
-void exhaustive(const SimdLevel* level) {
+void exhaustive(const SimdLevel* level, const char* only) {
   constexpr long block = 1 << 16;
   struct Promise {
     const char* name;
@@ -176,6 +176,7 @@ void exhaustive(const SimdLevel* level) {
   for (const Promise promise :
        {Promise{"exp", 1}, Promise{"expFlush", 1}, Promise{"log", 1}, Promise{"log1p", 2}, Promise{"expm1", 2}, Promise{"tanh", 2}}) {
     const char* name = promise.name;
+    if (only && std::strcmp(only, name) != 0) continue;
     const int op = operationIndex(level, name);
     std::atomic<long> next{0};
     double worst[2] = {0, 0};

@@ -11,7 +11,8 @@
 //
 //   simd_check [--count N]      N lanes of float data, half as many of double
 //   simd_check --digest         only the hash of all results, to compare machines
-//   simd_check --exhaustive     exp, expFlush, log, log1p, expm1 and tanh over all 2^32 floats
+//   simd_check --exhaustive [name]
+//                               exp, expFlush, log, log1p, expm1 and tanh over all 2^32 floats
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -148,10 +149,14 @@ template <class S> void checkPartial(const SimdLevel* level) {
 
 int main(int argc, char** argv) {
   long count = 1 << 20;
+  const char* only = nullptr;
   bool all = false, digestOnly = false;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--count") == 0 && i + 1 < argc) count = std::atol(argv[++i]) / 32 * 32;
-    if (std::strcmp(argv[i], "--exhaustive") == 0) all = true;
+    if (std::strcmp(argv[i], "--exhaustive") == 0) {
+      all = true;
+      if (i + 1 < argc) only = argv[++i];
+    }
     if (std::strcmp(argv[i], "--digest") == 0) digestOnly = true;
   }
   const std::vector<const SimdLevel*> levels = runnableLevels();
@@ -159,7 +164,7 @@ int main(int argc, char** argv) {
   for (const SimdLevel* level : levels) std::printf(" %s", level->name);
   std::printf("\n");
   if (all) {
-    exhaustive(levels.back());
+    exhaustive(levels.back(), only);
     return failures != 0;
   }
   Digest digest;

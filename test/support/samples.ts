@@ -131,8 +131,7 @@ function fillReal(
       for (let i = 0; i < length; i++) data[i] = Math.log(data[i]);
   }
   // Both types get the same numbers, so that their results can be compared.
-  if (data instanceof Float64Array)
-    for (let i = 0; i < length; i++) data[i] = Math.fround(data[i]);
+  if (data instanceof Float64Array) for (let i = 0; i < length; i++) data[i] = Math.fround(data[i]);
 }
 
 const wide = [88, -88, 1e4, -1e4, 1e-40, -1e-45, 0, -0];

@@ -1,13 +1,21 @@
-// Compiles every row definition of cpp/ops as device code, so that "one definition" stays true. Nothing here is run: the CUDA
-// engines that will call these definitions come on top.
+// Compiles every row and element definition of cpp/ops as device code, so that "one definition" stays true. Each kernel is the
+// plainest engine there is, one thread a row or an element; nothing here is run. The definitions of a file of cpp/ops are listed
+// once below; a definition that is missing is one that no CUDA engine can use yet.
+#include "../cpp/ops/binary.h"
+#include "../cpp/ops/divergence.h"
+#include "../cpp/ops/normalization.h"
+#include "../cpp/ops/radius.h"
+#include "../cpp/ops/selection.h"
 #include "../cpp/ops/softmax.h"
+#include "../cpp/ops/spherical.h"
+#include "../cpp/ops/stablemax.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// One row a thread: facts in, loss and coefficients out.
+// A loss of row statistics: facts in, loss and coefficients of the gradient out.
 template <class D>
-__global__ void evaluateRows(D d, const Facts<double>* facts, RowShape shape, int rows, double* losses, Coefficients<double>* out) {
+__global__ void statisticsRow(D d, const Facts<double>* facts, RowShape shape, int rows, double* losses, Coefficients<double>* out) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows) return;
   using T = Dual<double, bitCount(D::needs)>;
@@ -16,11 +24,80 @@ __global__ void evaluateRows(D d, const Facts<double>* facts, RowShape shape, in
   out[i] = coefficientsOf<D::needs, double>(value.partial, facts[i], shape, 0.0);
 }
 
-template __global__ void evaluateRows(CrossEntropy, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
-template __global__ void evaluateRows(FocalLoss, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
-template __global__ void evaluateRows(ZLossRegularizer, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
-template __global__ void evaluateRows(LogSumExp, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
-template __global__ void evaluateRows(GatherLogProbs, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
+template <int S, class D> __device__ void sweepFrom(const D& d, typename D::Row& row, const Lane<float>* lanes_, int columns) {
+  if constexpr (S < D::sweeps) {
+    constexpr int sums = D::sums[S];
+    double total[8] = {};
+    for (int j = 0; j < columns; ++j) {
+      float term[8];
+      d.template terms<S>(row, lanes_[j], term);
+      for (int k = 0; k < sums; ++k) total[k] += term[k];
+    }
+    d.template fold<S>(row, total);
+    sweepFrom<S + 1>(d, row, lanes_, columns);
+  }
+}
+
+// The general form: sums in sweeps, folded to row scalars, then a sweep that writes.
+template <class D> __global__ void sweepRow(D d, const RowStart* starts, const Lane<float>* lanes_, int rows, int columns, float* out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= rows) return;
+  typename D::Row row{};
+  d.begin(row, starts[i]);
+  const Lane<float>* mine = lanes_ + static_cast<size_t>(i) * columns;
+  sweepFrom<0>(d, row, mine, columns);
+  for (int j = 0; j < columns; ++j) {
+    float written[kMaxOutputs] = {};
+    d.write(row, mine[j], written);
+    out[static_cast<size_t>(i) * columns + j] = written[0];
+  }
+}
+
+template <class D> __global__ void element(D d, const float* x, const float* column, int count, float* losses, float* out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  float in[4] = {x[i], x[i], 0, 0}, columns[3] = {column[0], column[1], 1}, written[kMaxOutputs] = {};
+  d.lane(in, columns, losses[i], written);
+  out[i] = written[0];
+}
+
+#define LC_STATISTICS(D) template __global__ void statisticsRow(D, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
+#define LC_SWEEPS(D) template __global__ void sweepRow(D, const RowStart*, const Lane<float>*, int, int, float*);
+#define LC_ELEMENTS(D) template __global__ void element(D, const float*, const float*, int, float*, float*);
+
+LC_STATISTICS(CrossEntropy)
+LC_STATISTICS(FocalLoss)
+LC_STATISTICS(ZLossRegularizer)
+LC_STATISTICS(LogSumExp)
+LC_STATISTICS(LogSumExpBackward)
+LC_STATISTICS(GatherLogProbs)
+LC_STATISTICS(GatherLogProbsBackward)
+LC_STATISTICS(NllLoss)
+LC_STATISTICS(ZLoss)
+LC_STATISTICS(TaylorSoftmaxLoss)
+LC_STATISTICS(SphericalSoftmaxLoss)
+LC_STATISTICS(OneHotSquaredError)
+LC_SWEEPS(SoftmaxBackward<false>)
+LC_SWEEPS(SoftmaxBackward<true>)
+LC_SWEEPS(CrossEntropySoft)
+LC_SWEEPS(Entropy)
+LC_SWEEPS(KlDiv)
+LC_SWEEPS(JsDivergence)
+LC_SWEEPS(TaylorSoftmax)
+LC_SWEEPS(SphericalSoftmax)
+LC_SWEEPS(StableMax)
+LC_SWEEPS(LogStableMax)
+LC_SWEEPS(StableMaxBackward)
+LC_SWEEPS(LogStableMaxBackward)
+LC_SWEEPS(StableMaxCrossEntropy)
+LC_SWEEPS(QkLayerNorm)
+LC_SWEEPS(QkLayerNormBackward)
+LC_SWEEPS(RmsRescale)
+LC_SWEEPS(RmsRescaleBackward)
+LC_ELEMENTS(BceWithLogits)
+LC_ELEMENTS(SigmoidFocalLoss)
+LC_ELEMENTS(FiniteDifferenceJvp)
+LC_ELEMENTS(ActivationRadius)
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -1,6 +1,13 @@
 import { ops, type OpRecord } from 'logitcore';
 import { describe, expect, test } from 'vitest';
-import { wrongLengths, wrongOptions, wrongShapes, wrongTypes, type Bad } from './support/bad.js';
+import {
+  accepts,
+  wrongLengths,
+  wrongOptions,
+  wrongShapes,
+  wrongTypes,
+  type Bad,
+} from './support/bad.js';
 import { untouched } from './support/compare.js';
 import { argumentsOf, call, inputOf, op, reproducer } from './support/invoke.js';
 import {
@@ -183,7 +190,10 @@ describe('options', () => {
       const sample = validSample(record);
       for (const option of record.options) {
         const maybeArray = record.inputs.some(({ name }) => name === option.name);
-        for (const bad of wrongOptions(option, maybeArray))
+        const others = record.options.filter((o) => o !== option && o.name === option.name);
+        for (const bad of wrongOptions(option, maybeArray).filter(
+          ({ value }) => !others.some((o) => accepts(o, value)),
+        ))
           refused(sample, option.name, bad, { [option.name]: bad.value });
       }
     });

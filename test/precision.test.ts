@@ -28,19 +28,21 @@ function largest(values: Numbers): number {
 const inputScale = (sample: Sample): number =>
   Math.max(0, ...Object.values(sample.inputs).map(({ data }) => largest(data)));
 
-/** The largest term of a mean or sum, which may be far above the result. */
+/** The largest term of a mean or sum (a z-loss among them), which may be far above the result. */
 function scaleOfTerms(sample: Sample): number {
   const given = unreduced(sample.record);
   if (Object.keys(given).length === 0) return 0;
-  const [first] = flatten(call(withType(sample, true), given));
-  return largest(first[1]);
+  return Math.max(
+    0,
+    ...flatten(call(withType(sample, true), given)).map(([, values]) => largest(values)),
+  );
 }
 
 function compare(sample: Sample): void {
   const narrow = flatten(call(sample));
   const terms = scaleOfTerms(sample);
-  // Differences of logarithms of large logits carry the rounding of the logits.
-  const rounding = sample.spec.values === 'wide' ? 2e-7 * inputScale(sample) : 1e-38;
+  // Differences of inputs carry their rounding: logits in a softmax, a row of two in a layer norm.
+  const rounding = 5e-7 * inputScale(sample);
   const wide = new Map(flatten(call(withType(sample, true))));
   for (const [name, got] of narrow) {
     const expected = wide.get(name)!;

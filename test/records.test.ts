@@ -70,7 +70,9 @@ function checkRecord(record: OpRecord): void {
   const letters = new Set(
     record.inputs.flatMap(({ dims }) => dimsOf(dims).map((dim) => dim.replace(/\+.*/, ''))),
   );
-  for (const names of [inputs, options, record.outputs.map(({ name }) => name)])
+  // An option may be of two kinds: a choice or a number.
+  const kinds = record.options.map(({ name, kind }) => `${name}:${kind}`);
+  for (const names of [inputs, kinds, record.outputs.map(({ name }) => name)])
     expect(new Set(names).size).toBe(names.length);
   for (const option of record.options) {
     if (option.kind === 'choice') expect(option.choices).toContain(option.default);

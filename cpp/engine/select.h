@@ -1,6 +1,6 @@
 // The k largest entries of a row in descending order: NaN above +Infinity, -0 equal to +0, equal values by index. Candidates are
-// gathered in a list of about 2 k; when it is full it is sorted, cut to k, and its last entry becomes the bound that whole vectors
-// of the row are compared with. A list as long as the row makes it a plain stable sort.
+// gathered in a list of 2 k; when it is full it is sorted, cut to k, and its last entry becomes the bound that whole vectors of the
+// row are compared with. A list as long as the row makes it a plain stable sort.
 #pragma once
 #include "kernel.h"
 
@@ -22,30 +22,28 @@ template <class T> LC_FN Bits<T> orderKey(T x) {
 
 // Stable and descending; the result is in `list`. Ties keep their order, so lists built in the order of the row break them by index.
 template <class T> inline void sortDescending(Ranked<T>* list, Ranked<T>* spare, size_t n) {
-  constexpr size_t run = 8;
-  for (size_t start = 0; start < n; start += run) {
-    const size_t end = n - start < run ? n : start + run;
-    for (size_t i = start + 1; i < end; ++i) {
+  if (n <= 48) {
+    for (size_t i = 1; i < n; ++i) {
       const Ranked<T> item = list[i];
       size_t j = i;
-      for (; j > start && list[j - 1].key < item.key; --j) list[j] = list[j - 1];
+      for (; j > 0 && list[j - 1].key < item.key; --j) list[j] = list[j - 1];
       list[j] = item;
     }
+    return;
   }
+  // By digits of 8 bits, the lowest first.
   Ranked<T>*from = list, *to = spare;
-  for (size_t width = run; width < n; width *= 2) {
-    for (size_t start = 0; start < n; start += 2 * width) {
-      const size_t middle = n - start < width ? n : start + width, end = n - middle < width ? n : middle + width;
-      size_t a = start, b = middle, at = start;
-      while (a < middle && b < end) {
-        const bool second = from[b].key > from[a].key;
-        to[at++] = from[second ? b : a];
-        b += second;
-        a += !second;
-      }
-      while (a < middle) to[at++] = from[a++];
-      while (b < end) to[at++] = from[b++];
+  for (int shift = 0; shift < static_cast<int>(8 * sizeof(T)); shift += 8) {
+    size_t start[256] = {};
+    for (size_t i = 0; i < n; ++i) ++start[static_cast<uint8_t>(~from[i].key >> shift)];
+    if (start[static_cast<uint8_t>(~from[0].key >> shift)] == n) continue;
+    size_t total = 0;
+    for (size_t& at : start) {
+      const size_t count = at;
+      at = total;
+      total += count;
     }
+    for (size_t i = 0; i < n; ++i) to[start[static_cast<uint8_t>(~from[i].key >> shift)]++] = from[i];
     Ranked<T>* swap = from;
     from = to;
     to = swap;
@@ -53,8 +51,11 @@ template <class T> inline void sortDescending(Ranked<T>* list, Ranked<T>* spare,
   if (from != list) __builtin_memcpy(static_cast<void*>(list), from, n * sizeof(Ranked<T>));
 }
 
+// Up to this k a list of k entries is kept in order all the time.
+constexpr size_t kShortList = 16;
+
 inline size_t selectCapacity(size_t c, size_t k) {
-  const size_t wanted = k + (k < 8 ? 8 : k);
+  const size_t wanted = k <= kShortList ? k : 2 * k;
   return wanted < c ? wanted : c;
 }
 
@@ -63,22 +64,32 @@ template <class T> inline const Ranked<T>* selectLargest(const T* x, size_t c, s
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const size_t capacity = selectCapacity(c, k);
-  size_t size = 0;
-  for (; size < capacity; ++size) list[size] = {orderKey(x[size]), static_cast<uint32_t>(size)};
-  sortDescending(list, spare, size);
+  for (size_t i = 0; i < capacity; ++i) list[i] = {orderKey(x[i]), static_cast<uint32_t>(i)};
+  sortDescending(list, spare, capacity);
   if (capacity == c) return list;
-  size = k;
-  Bits<T> bound = list[k - 1].key;
-  W limit = broadcast<W>(x[list[k - 1].index]);
+  size_t size = k;
+  Bits<T> bound;
+  W limit;
+  auto raise = [&] {
+    bound = list[k - 1].key;
+    limit = broadcast<W>(x[list[k - 1].index]);
+  };
+  raise();
   auto offer = [&](size_t start, size_t end) {
     for (size_t i = start; i < end; ++i) {
       const Bits<T> key = orderKey(x[i]);
       if (key <= bound) continue;
+      if (k <= kShortList) {
+        size_t j = k - 1;
+        for (; j > 0 && list[j - 1].key < key; --j) list[j] = list[j - 1];
+        list[j] = {key, static_cast<uint32_t>(i)};
+        raise();
+        continue;
+      }
       if (size == capacity) {
         sortDescending(list, spare, size);
         size = k;
-        bound = list[k - 1].key;
-        limit = broadcast<W>(x[list[k - 1].index]);
+        raise();
         if (key <= bound) continue;
       }
       list[size++] = {key, static_cast<uint32_t>(i)};
@@ -96,7 +107,7 @@ template <class T> inline const Ranked<T>* selectLargest(const T* x, size_t c, s
     if (any(m3)) offer(i + 3 * L, i + 4 * L);
   }
   offer(i, c);
-  sortDescending(list, spare, size);
+  if (size > k) sortDescending(list, spare, size);
   return list;
 }
 

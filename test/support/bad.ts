@@ -149,3 +149,16 @@ function nextBelow(x: number): number {
   bits[0] += x > 0 ? -1n : 1n;
   return new Float64Array(bits.buffer)[0];
 }
+
+/** Whether a value suits an option, for options that have two records: a choice or a number. */
+export function accepts(option: OptionRecord, value: unknown): boolean {
+  if (option.kind === 'choice') return option.choices!.includes(value as string);
+  if (option.kind === 'boolean') return typeof value === 'boolean';
+  if (typeof value !== 'number' || !Number.isFinite(value)) return false;
+  return (
+    value >= (option.minimum ?? -Infinity) &&
+    value > (option.above ?? -Infinity) &&
+    value <= (option.maximum ?? Infinity) &&
+    value < (option.below ?? Infinity)
+  );
+}

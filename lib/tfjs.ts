@@ -275,8 +275,8 @@ class Adapter<T extends TfjsTensor> {
           const buffer = this.takeBuffer(tensors[at].size);
           return run(tensors, { [output.when ?? 'grad']: true, out: { [output.name]: buffer } });
         };
-        // Under a tape the gradient will most likely be wanted, and value and gradient together cost about 1.5 times
-        // the value alone, while computing the value now and both later costs 2.5 times. Without a tape (prediction,
+        // Under a tape the gradient will most likely be wanted, and one fused call reads the logits once where the value
+        // now and the gradient later would read them twice. Without a tape (prediction,
         // validation) the value is enough. Should the tape be misjudged, the gradient is computed when it is asked for.
         const fused = sum === undefined && this.tf.engine().isTapeOn();
         const node = this.tf.customGrad((...inputs: unknown[]) => {

@@ -27,28 +27,6 @@ LC_FN unsigned maskBits(m64x8 m) {
   return static_cast<unsigned>(_mm256_movemask_pd(m.a)) | static_cast<unsigned>(_mm256_movemask_pd(m.b)) << 4;
 }
 
-template <> struct Traits<f32x16> {
-  using Scalar = float;
-  using Mask = m32x16;
-  using Bits = std::uint32_t;
-  static constexpr int lanes = 16;
-};
-
-template <> struct Traits<f64x8> {
-  using Scalar = double;
-  using Mask = m64x8;
-  using Bits = std::uint64_t;
-  static constexpr int lanes = 8;
-};
-
-template <> struct VecOf<float> {
-  using type = f32x16;
-};
-
-template <> struct VecOf<double> {
-  using type = f64x8;
-};
-
 template <> LC_FN f32x16 broadcast<f32x16>(float x) {
   const __m256 v = _mm256_set1_ps(x);
   return {v, v};

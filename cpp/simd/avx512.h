@@ -32,28 +32,6 @@ struct m64x8 {
 LC_FN unsigned maskBits(m32x16 m) { return m.m; }
 LC_FN unsigned maskBits(m64x8 m) { return m.m; }
 
-template <> struct Traits<f32x16> {
-  using Scalar = float;
-  using Mask = m32x16;
-  using Bits = std::uint32_t;
-  static constexpr int lanes = 16;
-};
-
-template <> struct Traits<f64x8> {
-  using Scalar = double;
-  using Mask = m64x8;
-  using Bits = std::uint64_t;
-  static constexpr int lanes = 8;
-};
-
-template <> struct VecOf<float> {
-  using type = f32x16;
-};
-
-template <> struct VecOf<double> {
-  using type = f64x8;
-};
-
 template <> LC_FN f32x16 broadcast<f32x16>(float x) { return {_mm512_set1_ps(x)}; }
 template <> LC_FN f64x8 broadcast<f64x8>(double x) { return {_mm512_set1_pd(x)}; }
 template <> LC_FN f32x16 load<f32x16>(const float* p) { return {_mm512_loadu_ps(p)}; }

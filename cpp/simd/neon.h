@@ -19,28 +19,6 @@ struct m64x8 {
   uint64x2_t v[4];
 };
 
-template <> struct Traits<f32x16> {
-  using Scalar = float;
-  using Mask = m32x16;
-  using Bits = std::uint32_t;
-  static constexpr int lanes = 16;
-};
-
-template <> struct Traits<f64x8> {
-  using Scalar = double;
-  using Mask = m64x8;
-  using Bits = std::uint64_t;
-  static constexpr int lanes = 8;
-};
-
-template <> struct VecOf<float> {
-  using type = f32x16;
-};
-
-template <> struct VecOf<double> {
-  using type = f64x8;
-};
-
 #define LC_FOUR(R, e0, e1, e2, e3) \
   R {                              \
     { e0, e1, e2, e3 }             \

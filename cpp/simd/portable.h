@@ -19,28 +19,6 @@ struct m64x8 {
   std::int64_t v[8];
 };
 
-template <> struct Traits<f32x16> {
-  using Scalar = float;
-  using Mask = m32x16;
-  using Bits = std::uint32_t;
-  static constexpr int lanes = 16;
-};
-
-template <> struct Traits<f64x8> {
-  using Scalar = double;
-  using Mask = m64x8;
-  using Bits = std::uint64_t;
-  static constexpr int lanes = 8;
-};
-
-template <> struct VecOf<float> {
-  using type = f32x16;
-};
-
-template <> struct VecOf<double> {
-  using type = f64x8;
-};
-
 #define LC_EACH(N) for (int i = 0; i < N; ++i)
 
 #define LC_OP2(V, N, name, expr) \

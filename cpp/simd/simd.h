@@ -53,6 +53,7 @@
 #include "scalar.h"
 
 #if !defined(__CUDACC__)
+#include "traits.h"
 #if LC_LEVEL_ID == LC_LEVEL_ID_avx512
 #include "avx512.h"
 #elif LC_LEVEL_ID == LC_LEVEL_ID_avx2

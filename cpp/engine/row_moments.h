@@ -1,5 +1,5 @@
-// Mean and centred sum of squares of a row. Two sweeps a block: a pivot near the block's mean first, then deviations from it,
-// so that logits of 4096 +- 1 keep their variance in float32 and a constant row has exactly none.
+// Mean and centred sum of squares of a row, from deviations from a pivot near the mean, so that logits of 4096 +- 1 keep their variance in
+// float32 and a constant row has exactly none.
 #pragma once
 #include "kernel.h"
 
@@ -22,59 +22,82 @@ struct Moments {
   }
 };
 
-template <class T> LC_FN void blockMoments(const T* x, size_t n, Moments& row) {
+// A number near the mean of x, equal to the entries where they are all equal.
+template <class T> LC_FN T pivotOf(const T* x, size_t n) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  const W zero = broadcast<W>(0), origin = broadcast<W>(x[0]);
-  W a = zero, b = zero;
+  const W origin = broadcast<W>(x[0]);
+  W a = broadcast<W>(0), b = a;
   size_t i = 0;
   for (; i + 2 * L <= n; i += 2 * L) {
     a = a + (load<W>(x + i) - origin);
     b = b + (load<W>(x + i + L) - origin);
   }
   for (; i < n; i += L) a = a + (loadFirst<W>(x + i, n - i < L ? n - i : L, x[0]) - origin);
-  const double count = static_cast<double>(n);
-  const T pivot = static_cast<T>(static_cast<double>(x[0]) + foldSum(a + b) / count);
-  const W centre = broadcast<W>(pivot);
-  W s = zero, s2 = zero, q = zero, q2 = zero;
-  for (i = 0; i + 2 * L <= n; i += 2 * L) {
-    const W d = load<W>(x + i) - centre, e = load<W>(x + i + L) - centre;
-    s = s + d;
-    s2 = s2 + e;
-    q = fma(d, d, q);
-    q2 = fma(e, e, q2);
-  }
-  for (; i < n; i += L) {
-    const W d = loadFirst<W>(x + i, n - i < L ? n - i : L, pivot) - centre;
-    s = s + d;
-    q = fma(d, d, q);
-  }
-  const double sumD = foldSum(s + s2), shift = sumD / count;
-  double m2 = fma(-sumD, shift, foldSum(q + q2));
-  // The correction can exceed the sum by rounding; NaN must pass.
-  if (m2 < 0) m2 = 0;
-  row.merge(static_cast<double>(pivot) + shift, m2, count);
+  return static_cast<T>(static_cast<double>(x[0]) + foldSum(a + b) / static_cast<double>(n));
 }
 
-template <class T> inline Moments rowMoments(const T* x, size_t n) {
+struct BlockMoments {
+  double mean, m2;
+  bool sound;  // the pivot was near enough to the mean
+};
+template <class T> LC_FN BlockMoments momentsAbout(T pivot, const T* x, size_t n) {
+  using W = Vec<T>;
+  constexpr size_t L = lanes<W>;
+  const W zero = broadcast<W>(0), centre = broadcast<W>(pivot);
+  W s[4] = {zero, zero, zero, zero}, q[4] = {zero, zero, zero, zero};
+  size_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L)
+    for (int k = 0; k < 4; ++k) {
+      const W d = load<W>(x + i + static_cast<size_t>(k) * L) - centre;
+      s[k] = s[k] + d;
+      q[k] = fma(d, d, q[k]);
+    }
+  for (; i < n; i += L) {
+    const W d = loadFirst<W>(x + i, n - i < L ? n - i : L, pivot) - centre;
+    s[0] = s[0] + d;
+    q[0] = fma(d, d, q[0]);
+  }
+  const double sum = foldSum((s[0] + s[1]) + (s[2] + s[3])), squares = foldSum((q[0] + q[1]) + (q[2] + q[3]));
+  const double shift = sum / static_cast<double>(n), lost = sum * shift, m2 = squares - lost;
+  // The correction can exceed the sum by rounding; NaN must pass.
+  return {static_cast<double>(pivot) + shift, m2 < 0 ? 0.0 : m2, lost <= 4 * m2};
+}
+
+// The pivot is carried from block to block, so that most blocks are swept once.
+template <class T> struct RowMoments {
   Moments row;
-  for (size_t i = 0; i < n; i += kBlock) blockMoments(x + i, n - i < kBlock ? n - i : kBlock, row);
-  return row;
+  T pivot = 0;
+  void add(const T* x, size_t n) {
+    if (row.count == 0) pivot = pivotOf(x, n);
+    BlockMoments b = momentsAbout(pivot, x, n);
+    if (!b.sound && row.count != 0) {
+      pivot = pivotOf(x, n);
+      b = momentsAbout(pivot, x, n);
+    }
+    row.merge(b.mean, b.m2, static_cast<double>(n));
+  }
+};
+
+template <class T> inline Moments rowMoments(const T* x, size_t n) {
+  RowMoments<T> moments;
+  for (size_t i = 0; i < n; i += kBlock) moments.add(x + i, n - i < kBlock ? n - i : kBlock);
+  return moments.row;
 }
 
 // Of all entries but the one at `skip`.
 template <class T> inline Moments rowMomentsWithout(const T* x, size_t n, size_t skip) {
-  Moments row;
+  RowMoments<T> moments;
   for (size_t i = 0; i < n; i += kBlock) {
     const size_t count = n - i < kBlock ? n - i : kBlock, hole = skip - i;
     if (hole >= count) {
-      blockMoments(x + i, count, row);
+      moments.add(x + i, count);
       continue;
     }
-    if (hole > 0) blockMoments(x + i, hole, row);
-    if (hole + 1 < count) blockMoments(x + skip + 1, count - hole - 1, row);
+    if (hole > 0) moments.add(x + i, hole);
+    if (hole + 1 < count) moments.add(x + skip + 1, count - hole - 1);
   }
-  return row;
+  return moments.row;
 }
 
 }  // namespace LOGITCORE_LEVEL

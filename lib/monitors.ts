@@ -26,7 +26,7 @@ export interface OutputLogitStats {
 
 /**
  * Statistics of output logits: `log Z` far from 0 and logits that all drift down show the divergence that a z-loss prevents
- * (Wortsman et al. 2023, arXiv 2309.14322, section 3.1.2). All in nats, as numbers.
+ * (Wortsman et al. 2023, arXiv 2309.14322). All in nats, as numbers.
  *
  * -Infinity is a masked class and left out of the first five. NaN in a row makes everything NaN; a row without a finite logit makes
  * the probability and entropy NaN and the means of logZ infinite.
@@ -74,7 +74,7 @@ export interface AttentionLogitStats {
 
 /**
  * Statistics of the attention logits `scale q_i . k_j` of one head, without the n x m matrix. A maximum beyond about 1e4 comes
- * before divergence, and norms against cosine tell what grows (Wortsman et al. 2023, arXiv 2309.14322, section 3.1.1).
+ * before divergence, and norms against cosine tell what grows (Wortsman et al. 2023, arXiv 2309.14322).
  *
  * Time grows with n m c, memory with (n + m) c. NaN in a query or key that counts makes the statistics NaN.
  * @param q queries `[n, c]`

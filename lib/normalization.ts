@@ -12,7 +12,7 @@ export interface QkLayerNormOptions<A extends RealArray = RealArray> extends Cal
 
 /**
  * LayerNorm without bias over the last dimension, for queries and keys: `gamma (x - mean) rstd` with
- * `rstd = 1 / sqrt(mean((x - mean)^2) + epsilon)` (Wortsman et al. 2023, arXiv 2309.14322, section 3.1.1; `center: false` is
+ * `rstd = 1 / sqrt(mean((x - mean)^2) + epsilon)` (Wortsman et al. 2023, arXiv 2309.14322; `center: false` is
  * its appendix C). The variance is the biased one. With epsilon 0 a row of equal values gives 0 and rstd 0. NaN stays in its row.
  * @param x `[..., c]`, c the head dimension; a flat array is one row
  * @param gamma scale of each component `[c]`, shared by all rows

@@ -16,6 +16,8 @@ export interface OptionRecord {
   readonly name: string;
   readonly kind: 'number' | 'integer' | 'boolean' | 'choice';
   readonly default?: number | boolean | string;
+  /** Has no default: a call without it is refused. */
+  readonly required?: true;
   readonly choices?: readonly string[];
   readonly minimum?: number;
   readonly above?: number;

@@ -31,7 +31,7 @@ export interface LrSensitivity {
 
 /**
  * Learning-rate sensitivity: the mean over the learning rates of a range of `min(loss, initialLoss) - best`, `best` the smallest such
- * loss (Wortsman et al. 2023, arXiv 2309.14322, section 2.2). A flat curve has 0. Of several ranges the smallest counts.
+ * loss (Wortsman et al. 2023, arXiv 2309.14322). A flat curve has 0. Of several ranges the smallest counts.
  *
  * A loss of NaN or Infinity counts as initialLoss. Range ends have a relative slack of 1e-5, so that 3e-4 in float32 is inside.
  * @param learningRates one a run

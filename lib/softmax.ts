@@ -226,7 +226,7 @@ export interface ZLossRegularizerOptions<A extends RealArray = RealArray> extend
 }
 
 /**
- * `weight log^2 Z` with `log Z` the log-sum-exp of `x / T` (Wortsman et al. 2023, arXiv 2309.14322, section 3.1.2).
+ * `weight log^2 Z` with `log Z` the log-sum-exp of `x / T` (Wortsman et al. 2023, arXiv 2309.14322).
  * @param logits `[..., c]`
  * @returns `loss`, `logZ` `[rows]` (0 in dropped rows), and `gradLogits` if `grad`
  * @throws TypeError or RangeError for a wrong type, shape or option

@@ -1,5 +1,5 @@
 // Statistics that show a run going wrong before its loss does: of attention logits and of output logits. Source: Wortsman et al.
-// 2023 (arXiv 2309.14322), section 3.1.
+// 2023 (arXiv 2309.14322).
 #pragma once
 #include "../engine/definition.h"
 

@@ -1,5 +1,5 @@
 // Normalisation of the vectors that attention logits are made of: LayerNorm of queries and keys over the head dimension, and
-// rescaling to a root mean square. Source: Wortsman et al. 2023 (arXiv 2309.14322), section 3.1.1 and appendix C.
+// rescaling to a root mean square. Source: Wortsman et al. 2023 (arXiv 2309.14322; the root mean square form: appendix C).
 #pragma once
 #include "../engine/definition.h"
 

@@ -110,7 +110,7 @@ struct FocalLoss {
   }
 };
 
-// weight log^2 Z  (Wortsman et al. 2023, section 3.1.2; Chowdhery et al. 2022)
+// weight log^2 Z  (Wortsman et al. 2023; Chowdhery et al. 2022)
 struct ZLossRegularizer {
   static constexpr Record record{"zLossRegularizer",
                                  "small-scale-proxies",

@@ -157,6 +157,8 @@ export async function onnxContestants(
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      // Its threads would go on spinning after a run and take a core from whoever is timed next.
+      extra: { session: { force_spinning_stop: '1' } },
     });
     const feeds = feed();
     const fetches = fetch();

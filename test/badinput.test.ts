@@ -126,6 +126,18 @@ describe('inputs', () => {
         });
       }
     });
+    const leading = record.inputs.filter(
+      ({ dims, kind }) => dims.startsWith('*') && kind === 'real',
+    );
+    if (leading.length > 1)
+      test(`${record.name} refuses equally many values in another shape`, () => {
+        const sample = validSample(record, { optional: 'all', sizes: { '*': [2, 3], c: 4 } });
+        for (const { name } of leading.slice(1)) {
+          const { data, shape } = inputOf(sample, name)!;
+          const turned = [3, 2, ...shape.slice(2)];
+          refused(sample, name, { what: 'turned', value: { data, shape: turned } });
+        }
+      });
     test(`${record.name} refuses a mix of float32 and float64`, () => {
       for (const double of [false, true]) {
         const sample = full(record, double);
@@ -197,6 +209,13 @@ describe('options', () => {
           refused(sample, option.name, bad, { [option.name]: bad.value });
       }
     });
+    for (const { name } of record.options.filter(({ required }) => required))
+      test(`${record.name} says that ${name} is missing`, () => {
+        const sample = validSample(record);
+        expect(() => call(sample, { [name]: undefined })).toThrow(
+          new RegExp(`^${record.name}: options\\.${name} is missing, expected `),
+        );
+      });
     test(`${record.name} refuses options that are no object`, () => {
       const sample = validSample(record);
       const positional = argumentsOf(sample).slice(0, -1);

@@ -75,7 +75,8 @@ function checkRecord(record: OpRecord): void {
   for (const names of [inputs, kinds, record.outputs.map(({ name }) => name)])
     expect(new Set(names).size).toBe(names.length);
   for (const option of record.options) {
-    if (option.kind === 'choice') expect(option.choices).toContain(option.default);
+    if (option.required) expect(option.default).toBeUndefined();
+    else if (option.kind === 'choice') expect(option.choices).toContain(option.default);
     const value = option.default;
     if (typeof value !== 'number') continue;
     if (option.minimum !== undefined) expect(value).toBeGreaterThanOrEqual(option.minimum);

@@ -87,7 +87,6 @@ struct Checker {
                                       std::to_string(a.length) + " values");
     const bool leading = !dims.empty() && dims[0].letter == '*';
     const int fixed = static_cast<int>(dims.size()) - (leading ? 1 : 0);
-    // A flat array stands for any leading dimensions.
     if (leading ? rank < fixed : rank != fixed)
       return fail(Failure::range, name(i) + " must have " + (leading ? "at least " : "") + std::to_string(fixed) +
                                       (fixed == 1 ? " dimension" : " dimensions") + " " + r.inputs[i].dims + ", got shape " +
@@ -96,6 +95,7 @@ struct Checker {
       size_t product = 1;
       for (int k = 0; k < rank - fixed; ++k) product *= sizes[k];
       if (!bind('*', product, i, call, bound)) return false;
+      if (!sameLeading(sizes, rank - fixed, fixed, i)) return false;
     }
     for (int k = 0; k < fixed; ++k) {
       const Dim& d = dims[static_cast<size_t>(k + (leading ? 1 : 0))];
@@ -125,6 +125,23 @@ struct Checker {
     return fail(Failure::range, name(input) + " has " + what + " " + std::to_string(size) + ", expected " + std::to_string(call.dims[at]) +
                                     " as in " + name(owner_[at]));
   }
+  // Equally many rows are not the same rows: [2, 3] against [3, 2]. A flat array without columns stands for any leading dimensions.
+  bool sameLeading(const size_t* sizes, int count, int fixed, int input) {
+    if (fixed == 0 && count == 1) return true;
+    if (leadingOwner_ < 0) {
+      leadingOwner_ = input;
+      leadingCount_ = count;
+      for (int k = 0; k < count; ++k) leading_[k] = sizes[k];
+      return true;
+    }
+    bool same = count == leadingCount_;
+    for (int k = 0; same && k < count; ++k) same = sizes[k] == leading_[k];
+    if (same) return true;
+    return fail(Failure::range, name(input) + " has leading shape " + shapeText(sizes, count) + ", expected " +
+                                    shapeText(leading_, leadingCount_) + " as in " + name(leadingOwner_));
+  }
+  size_t leading_[kMaxRank] = {};
+  int leadingCount_ = 0, leadingOwner_ = -1;
   int owner_[128] = {};
 
   static std::string shapeText(const size_t* sizes, int rank) {
@@ -138,8 +155,10 @@ struct Checker {
     call.given[i] = slots[0] == 1;
     const double v = call.given[i] ? slots[1] : o.fallback;
     call.options[i] = v;
-    if (!call.given[i]) return true;
     const auto who = [&] { return std::string("options.") + o.name; };
+    if (!call.given[i])
+      return !o.required ||
+             fail(Failure::type, who() + " is missing, expected " + (o.choices ? std::string("one of ") + o.choices : rangeText(o)));
     if (o.kind == OptionKind::choice) {
       const auto& list = plan.choices[static_cast<size_t>(i)];
       if (v >= 0 && v < static_cast<double>(list.size()) && v == std::floor(v)) return true;

@@ -43,11 +43,12 @@ Napi::Object describeOption(Napi::Env env, const Option& in, const std::vector<s
   o.Set("name", in.name);
   const char* kinds[] = {"number", "integer", "boolean", "choice"};
   o.Set("kind", kinds[static_cast<int>(in.kind)]);
+  if (in.required) o.Set("required", true);
   if (in.kind == OptionKind::choice) {
     Napi::Array list = Napi::Array::New(env, choices.size());
     for (size_t i = 0; i < choices.size(); ++i) list.Set(static_cast<uint32_t>(i), choices[i]);
     o.Set("choices", list);
-    o.Set("default", choices[static_cast<size_t>(in.fallback)]);
+    if (!in.required) o.Set("default", choices[static_cast<size_t>(in.fallback)]);
     return o;
   }
   if (in.kind == OptionKind::boolean)

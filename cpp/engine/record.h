@@ -41,6 +41,7 @@ struct Option {
   double low = -kInfinity, high = kInfinity;
   bool lowOpen = false, highOpen = false;
   const char* choices = nullptr;  // comma-separated; the value is the index
+  bool required = false;          // has no default
 };
 
 constexpr Option number(const char* name, double fallback) { return {name, OptionKind::number, fallback}; }
@@ -49,6 +50,12 @@ constexpr Option integer(const char* name, double fallback) { return {name, Opti
 constexpr Option boolean(const char* name, bool fallback = false) { return {name, OptionKind::boolean, fallback ? 1.0 : 0.0, 0, 1}; }
 constexpr Option choice(const char* name, const char* choices, double fallback = 0) {
   return {name, OptionKind::choice, fallback, 0, kInfinity, false, false, choices};
+}
+// Without a default: the caller has to say it.
+constexpr Option required(Option o) {
+  o.fallback = o.kind == OptionKind::choice ? 0 : __builtin_nan("");
+  o.required = true;
+  return o;
 }
 constexpr Option above(Option o, double low) {
   o.low = low;

@@ -17,18 +17,17 @@ inline bool refuse(Call& call, const char* message) {
 
 // (z(theta + h v) - z(theta)) / h. A class masked in both has no slope.
 struct FiniteDifferenceJvp {
-  static bool stepGiven(Call& call) {
-    if (!LC_GIVEN(call, step)) return refuse(call, "options.step is missing, expected a finite number other than 0");
+  static bool stepNotZero(Call& call) {
     return LC_OPTION(call, step) != 0 || refuse(call, "options.step is 0, expected a finite number other than 0");
   }
   static constexpr Record record{"finiteDifferenceJvp",
                                  "ghosts-of-softmax",
                                  {{"logitsMoved", "*"}, {"logitsBase", "*"}},
-                                 {optionalNumber("step")},
+                                 {required(number("step", 1))},
                                  {inPlace(array("jvp", "*"), "logitsMoved")},
                                  false,
                                  nullptr,
-                                 &stepGiven};
+                                 &stepNotZero};
 
   double step;
   explicit FiniteDifferenceJvp(const Call& call) : step(LC_OPTION(call, step)) {}
@@ -43,20 +42,12 @@ enum Activation { kRelu, kLeakyRelu, kSigmoid, kSilu, kSoftplus, kTanh, kGelu };
 
 // Distance from h to the activation's nearest complex singularity, over |dh/dtau|.
 struct ActivationRadius {
-  static bool activationGiven(Call& call) {
-    return LC_GIVEN(call, activation) ||
-           refuse(call,
-                  "options.activation is missing, expected one of 'relu', 'leakyRelu', 'sigmoid', 'silu', 'softplus', 'tanh', 'gelu'");
-  }
   static constexpr Record record{
       "activationRadius",
       "ghosts-of-softmax",
       {{"preactivation", "*"}, {"derivative", "*"}},
-      {choice("activation", "relu,leakyRelu,sigmoid,silu,softplus,tanh,gelu"), between(number("quantile", 0), 0, 1)},
-      {inPlace(array("rho", "*"), "preactivation"), scalar("batchRho")},
-      false,
-      nullptr,
-      &activationGiven};
+      {required(choice("activation", "relu,leakyRelu,sigmoid,silu,softplus,tanh,gelu")), between(number("quantile", 0), 0, 1)},
+      {inPlace(array("rho", "*"), "preactivation"), scalar("batchRho")}};
 
   int activation;
   explicit ActivationRadius(const Call& call) : activation(static_cast<int>(LC_OPTION(call, activation))) {}

@@ -40,11 +40,5 @@ struct NllLoss {
   }
 };
 
-// Without a default: the size of an output that must be said.
-constexpr Option required(Option o) {
-  o.fallback = __builtin_nan("");
-  return o;
-}
-
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

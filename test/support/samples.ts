@@ -217,9 +217,10 @@ function makeOptions(
 ): Record<string, unknown> {
   const options: Record<string, unknown> = {};
   for (const option of record.options) {
-    if (spec.options === 'sampled') {
+    if (spec.options === 'sampled' || option.required) {
       const value = sampleOption(record, option, classes, random);
-      if (option.default !== undefined || random.uniform() < 0.6) options[option.name] = value;
+      const usual = option.required || option.default !== undefined;
+      if (usual || random.uniform() < 0.6) options[option.name] = value;
     }
     const asks = record.outputs.some((output) => output.when === option.name);
     if (asks && option.kind === 'boolean') options[option.name] = spec.everything ?? true;

@@ -16,8 +16,7 @@ import {
 } from 'logitcore';
 import * as promises from 'logitcore/promises';
 
-type Same<A, B> =
-  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Same<A, B> = [A, B] extends [B, A] ? true : false;
 /** Compiles only for `true`. */
 type Assert<T extends true> = T;
 

@@ -219,7 +219,7 @@ function makeOptions(
   for (const option of record.options) {
     if (spec.options === 'sampled' || option.required) {
       const value = sampleOption(record, option, classes, random);
-      const usual = option.required || option.default !== undefined;
+      const usual = option.required ?? option.default !== undefined;
       if (usual || random.uniform() < 0.6) options[option.name] = value;
     }
     const asks = record.outputs.some((output) => output.when === option.name);

@@ -1,6 +1,14 @@
 import { kindOf } from './arguments.js';
 import { binding } from './binding.js';
-import { inputSlots, maxRank, planNamed, type OutputPlan, type Plan, type Size } from './plan.js';
+import {
+  inputSlots,
+  maxRank,
+  planNamed,
+  type InputPlan,
+  type OutputPlan,
+  type Plan,
+  type Size,
+} from './plan.js';
 import type { RealArray } from './types.js';
 
 // A call reads all arguments first, which may run code of the caller (getters, proxies), then packs and calls, which cannot.
@@ -147,7 +155,7 @@ function read(plan: Plan, positional: readonly unknown[], last: unknown): Reques
       operands.push(undefined);
       arrays.push(undefined);
     } else {
-      const operand = readOperand(plan.name, input.label, value);
+      const operand = readInput(plan, input, value);
       operands.push(operand);
       arrays.push(operand.data);
     }
@@ -209,6 +217,42 @@ function hasTwin(plan: Plan, index: number): boolean {
   return plan.options.some((option, k) => k !== index && option.name === name);
 }
 
+// Masks and lists of numbers come in more types than kernels take; both are short beside the logits they go with.
+function readInput(plan: Plan, input: InputPlan, value: unknown): Operand {
+  if (input.kind === 'numbers') {
+    const isView = value instanceof Float32Array || value instanceof Float64Array;
+    if (!isView && !Array.isArray(value))
+      throw new TypeError(
+        `${plan.name}: ${input.label} must be an array of numbers, a Float32Array or a Float64Array, got ${kindOf(value)}`,
+      );
+    if (isView) checkAttached(plan.name, input.label, value);
+    const data = Float64Array.from(value as ArrayLike<unknown>, (x, at) => {
+      if (typeof x === 'number') return x;
+      throw new TypeError(`${plan.name}: ${input.label}[${at}] must be a number, got ${kindOf(x)}`);
+    });
+    return { data, rank: 1, shape: [data.length] };
+  }
+  const operand = readOperand(plan.name, input.label, value);
+  if (input.kind !== 'mask') return operand;
+  const data: unknown = operand.data;
+  if (data instanceof Int32Array) return operand;
+  if (data instanceof Uint8Array) {
+    checkAttached(plan.name, input.label, data);
+    return { ...operand, data: Int32Array.from(data) };
+  }
+  throw new TypeError(
+    `${plan.name}: ${input.label} must be a Uint8Array or Int32Array, got ${kindOf(data)}`,
+  );
+}
+
+function checkAttached(op: string, name: string, { buffer }: ArrayBufferView): void {
+  try {
+    new Uint8Array(buffer);
+  } catch {
+    throw new TypeError(`${op}: ${name} has a detached ArrayBuffer`);
+  }
+}
+
 function readOperand(op: string, name: string, value: unknown): Operand {
   if (ArrayBuffer.isView(value)) {
     const data = value as Numbers;
@@ -268,7 +312,7 @@ function addOutputs(
       if (!sizes) {
         sizes = bindSizes(plan, operands);
         isDouble =
-          operands.find((operand, k) => operand && plan.inputs[k].real)?.data instanceof
+          operands.find((operand, k) => operand && plan.inputs[k].kind === 'real')?.data instanceof
           Float64Array;
       }
       const mostValues = operands.reduce(
@@ -324,8 +368,8 @@ function sizeOf(
   const bound = sizes[size.letter];
   if (bound !== undefined) return bound + size.plus;
   const chosen = size.option < 0 ? 0 : (values[size.option] ?? plan.defaults[size.option] ?? 0);
-  // No op gives more of anything than it was given: a larger number is a mistake, not a reason to take the memory.
-  return chosen <= mostValues ? chosen + size.plus : 0;
+  // An absurd size is a mistake that C++ will report, not a reason to take the memory.
+  return chosen <= Math.max(mostValues, 1 << 20) ? chosen + size.plus : 0;
 }
 
 function isWanted(

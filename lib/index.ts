@@ -15,7 +15,7 @@ export * from './radius.js';
 export * from './lineprobe.js';
 export * from './perceptron.js';
 export type * from './record.js';
-export type { CallOptions, Logits, RealArray, Reduction, Targets, Tensor } from './types.js';
+export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 
 /** What this process runs on. */
 export interface Info {

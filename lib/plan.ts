@@ -1,5 +1,5 @@
 import { binding } from './binding.js';
-import type { OpRecord, OptionRecord } from './record.js';
+import type { InputRecord, OpRecord, OptionRecord } from './record.js';
 
 // Numbers travel in one Float64Array a call, the frame, laid out as in cpp/addon/plan.h: (rank, 8 sizes) an input, (given, value)
 // an option, one scalar an output.
@@ -17,7 +17,7 @@ export interface InputPlan {
   readonly name: string;
   /** The name in messages. */
   readonly label: string;
-  readonly real: boolean;
+  readonly kind: InputRecord['kind'];
   readonly optional: boolean;
   /** Position among the positional arguments, -1 for one that is an option. */
   readonly position: number;
@@ -91,7 +91,7 @@ function planOf(record: OpRecord, id: number): Plan {
       return {
         name: input.name,
         label: input.fromOptions ? `options.${input.name}` : input.name,
-        real: input.kind === 'real',
+        kind: input.kind,
         optional: input.optional,
         position: input.fromOptions ? -1 : positional++,
         numberOption: optionIndex(input.name),

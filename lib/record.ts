@@ -5,8 +5,11 @@ export interface InputRecord {
   readonly name: string;
   /** Comma-separated sizes: a letter is a size that all arrays of a call agree on, `*` any leading dimensions. */
   readonly dims: string;
-  /** `target`: class indices or ignoreIndex; `sign`: +1 or -1; `mark`: rows equal to ignoreIndex are dropped (all Int32Array). */
-  readonly kind: 'real' | 'target' | 'sign' | 'mark' | 'index';
+  /**
+   * `target`: class indices or ignoreIndex; `sign`: +1 or -1; `mark`: rows equal to ignoreIndex are dropped (all Int32Array); `mask`:
+   * 0 drops an entry (Uint8Array or Int32Array); `numbers`: a short list of finite numbers.
+   */
+  readonly kind: 'real' | 'target' | 'sign' | 'mark' | 'index' | 'mask' | 'numbers';
   readonly domain: Domain;
   readonly optional: boolean;
   readonly fromOptions: boolean;

@@ -56,12 +56,15 @@ const convert = ({ data, shape }: ArrayValue, double: boolean): unknown => ({
   shape,
 });
 
+const kindOf = (record: OpRecord, name: string) =>
+  record.inputs.find((input) => input.name === name)!.kind;
+
 describe('inputs', () => {
   for (const record of ops()) {
     test(`${record.name} refuses other types`, () => {
       const sample = full(record);
       for (const [name, value] of Object.entries(sample.inputs))
-        for (const bad of wrongTypes(value)) {
+        for (const bad of wrongTypes(value, kindOf(record, name))) {
           // An option that is a number or an array.
           if (
             typeof bad.value === 'number' &&
@@ -76,6 +79,8 @@ describe('inputs', () => {
     test(`${record.name} refuses lengths and shapes that do not fit`, () => {
       const sample = full(record);
       for (const [name, value] of Object.entries(sample.inputs)) {
+        // A list of numbers has no shape.
+        if (kindOf(record, name) === 'numbers') continue;
         for (const bad of [...wrongShapes(value), ...wrongLengths(value)])
           refused(sample, name, bad);
         const dims = dimsOf(record.inputs.find((input) => input.name === name)!.dims);
@@ -150,6 +155,14 @@ describe('inputs', () => {
         }
       }
     });
+    const numbers = record.inputs.filter(({ kind }) => kind === 'numbers');
+    if (numbers.length > 0)
+      test(`${record.name} refuses lists of what are no finite numbers`, () => {
+        const sample = full(record);
+        for (const { name } of numbers)
+          for (const value of [[1, NaN], [1, Infinity], Float32Array.of(NaN), [1, '2'], [null]])
+            refused(sample, name, { what: String(value), value });
+      });
     test(`${record.name} refuses detached buffers`, () => {
       for (const { name } of record.inputs) {
         const sample = full(record);

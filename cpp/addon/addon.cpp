@@ -73,13 +73,16 @@ void raise(napi_env env, const Failure& failure) {
 // Indices that another thread can change (a SharedArrayBuffer, or any array while a background job runs) are copied before they
 // are checked, since a kernel uses them as offsets.
 struct PrivateIndices {
-  std::unique_ptr<int32_t[]> copies[kMaxInputs];
+  std::unique_ptr<char[]> copies[kMaxInputs];
   bool take(const Plan& plan, const ArrayFacts* arrays, Call& call, bool all) {
     for (int i = 0; i < plan.inputs; ++i) {
-      if (!call.inputs[i] || plan.record->inputs[i].kind == Kind::real || !(all || arrays[i].shared) || !arrays[i].length) continue;
-      copies[i].reset(new (std::nothrow) int32_t[arrays[i].length]);
+      const Kind kind = plan.record->inputs[i].kind;
+      const bool changeable = all || arrays[i].shared || kind == Kind::numbers;
+      if (!call.inputs[i] || kind == Kind::real || !changeable || !arrays[i].length) continue;
+      const size_t bytes = arrays[i].length * (kind == Kind::numbers ? sizeof(double) : sizeof(int32_t));
+      copies[i].reset(new (std::nothrow) char[bytes]);
       if (!copies[i]) return false;
-      std::memcpy(copies[i].get(), call.inputs[i], arrays[i].length * sizeof(int32_t));
+      std::memcpy(copies[i].get(), call.inputs[i], bytes);
       call.inputs[i] = copies[i].get();
     }
     return true;

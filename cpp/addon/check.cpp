@@ -31,6 +31,7 @@ struct Checker {
   }
 
   static const char* wantedType(Kind kind, bool isDouble) {
+    if (kind == Kind::numbers) return "Float64Array";
     return kind == Kind::real ? (isDouble ? "Float64Array" : "Float32Array") : "Int32Array";
   }
 
@@ -46,7 +47,7 @@ struct Checker {
       if (a.type == ArrayType::none) {
         if (input && !r.inputs[i].optional)
           return fail(Failure::type,
-                      who() + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : "Int32Array"));
+                      who() + " is missing, expected " + (kind == Kind::real ? "Float32Array or Float64Array" : wantedType(kind, false)));
         continue;
       }
       if (kind == Kind::real && first < 0) {
@@ -55,11 +56,12 @@ struct Checker {
         first = i;
         call.isDouble = a.type == ArrayType::float64;
       }
-      const ArrayType wanted = kind != Kind::real ? ArrayType::int32 : call.isDouble ? ArrayType::float64 : ArrayType::float32;
+      const ArrayType real = call.isDouble ? ArrayType::float64 : ArrayType::float32;
+      const ArrayType wanted = kind == Kind::real ? real : kind == Kind::numbers ? ArrayType::float64 : ArrayType::int32;
       if (a.type != wanted)
         return fail(
             Failure::type,
-            who() + " must be " + (kind == Kind::real ? "a " : "an ") + wantedType(kind, call.isDouble) +
+            who() + " must be " + (wantedType(kind, call.isDouble)[0] == 'I' ? "an " : "a ") + wantedType(kind, call.isDouble) +
                 (kind == Kind::real && first != i ? " like " + (first < plan.inputs ? name(first) : std::string("the output")) : "") +
                 ", got " + a.typeName);
       if (a.detached) return fail(Failure::type, who() + " has a detached ArrayBuffer");
@@ -292,6 +294,14 @@ Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* array
   return c.failure;
 }
 
+static bool finiteNumbers(Checker& c, int input, const Call& call) {
+  const double* values = static_cast<const double*>(call.inputs[input]);
+  for (size_t k = 0; k < call.inputLength[input]; ++k)
+    if (!std::isfinite(values[k]))
+      return c.fail(Failure::range, c.name(input) + "[" + std::to_string(k) + "] is " + text(values[k]) + ", expected a finite number");
+  return true;
+}
+
 Failure checkIndices(const Plan& plan, const Call& call) {
   Checker c{plan, *plan.record, {}};
   const int at = c.optionNamed("ignoreIndex");
@@ -299,6 +309,7 @@ Failure checkIndices(const Plan& plan, const Call& call) {
   const int32_t ignore = hasIgnore ? static_cast<int32_t>(call.options[at]) : 0;
   for (int i = 0; i < plan.inputs; ++i) {
     const Kind kind = plan.record->inputs[i].kind;
+    if (call.inputs[i] && kind == Kind::numbers && !finiteNumbers(c, i, call)) return c.failure;
     if (!call.inputs[i] || (kind != Kind::target && kind != Kind::sign)) continue;
     const int32_t* values = static_cast<const int32_t*>(call.inputs[i]);
     for (size_t k = 0; k < call.inputLength[i]; ++k) {

@@ -13,6 +13,8 @@ const char* kindName(Kind kind) {
     case Kind::target: return "target";
     case Kind::sign: return "sign";
     case Kind::mark: return "mark";
+    case Kind::mask: return "mask";
+    case Kind::numbers: return "numbers";
     default: return "index";
   }
 }

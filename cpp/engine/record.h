@@ -16,6 +16,8 @@ enum class Kind : uint8_t {
   sign,    // Int32Array of +1 and -1
   mark,    // Int32Array, any value: rows equal to ignoreIndex are dropped
   index,   // Int32Array output
+  mask,    // 0 drops an entry, all else keeps it; Uint8Array or Int32Array in TypeScript, int32_t here
+  numbers, // a short list of finite numbers, double here whatever the type of the call
 };
 
 // What the values mean, for sample generators and documentation.

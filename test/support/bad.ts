@@ -1,5 +1,5 @@
 /** Arguments that must be refused, by what they stand for. */
-import type { OptionRecord } from 'logitcore';
+import type { InputRecord, OptionRecord } from 'logitcore';
 import type { ArrayValue, Numbers } from './samples.js';
 
 export interface Bad {
@@ -8,7 +8,7 @@ export interface Bad {
 }
 
 /** Typed arrays of every other kind, and what looks like an array. */
-export function wrongTypes({ data, shape }: ArrayValue): Bad[] {
+export function wrongTypes({ data, shape }: ArrayValue, kind: InputRecord['kind']): Bad[] {
   const { length } = data;
   const constructors = [
     Int8Array,
@@ -24,14 +24,17 @@ export function wrongTypes({ data, shape }: ArrayValue): Bad[] {
     BigUint64Array,
   ];
   const isReal = !(data instanceof Int32Array);
+  const right: readonly unknown[] = isReal
+    ? [Float32Array, Float64Array]
+    : kind === 'mask'
+      ? [Int32Array, Uint8Array]
+      : [Int32Array];
   const arrays: Bad[] = constructors
-    .filter((Type) =>
-      isReal ? Type !== Float32Array && Type !== Float64Array : Type !== Int32Array,
-    )
+    .filter((Type) => !right.includes(Type))
     .map((Type) => ({ what: Type.name, value: new Type(length) }));
   const others: Bad[] = [
     { what: 'a DataView', value: new DataView(new ArrayBuffer(data.byteLength)) },
-    { what: 'a plain array', value: Array.from(data) },
+    { what: 'a plain array', value: Array.from(data, (x) => (kind === 'numbers' ? String(x) : x)) },
     { what: 'an ArrayBuffer', value: new ArrayBuffer(data.byteLength) },
     { what: 'a proxy', value: new Proxy(data, {}) },
     { what: 'an array-like object', value: Object.assign({}, Array.from(data), { length }) },

@@ -160,9 +160,12 @@ function makeInput(input: InputRecord, shape: readonly number[], context: Contex
     fillReal(data, input, shape, context);
     return { data, shape };
   }
+  if (input.kind === 'numbers')
+    return { data: Float64Array.from({ length }, () => random.between(0.5, 4)), shape };
   const data = new Int32Array(length);
   for (let i = 0; i < length; i++) {
-    if (input.kind === 'sign') data[i] = random.uniform() < 0.5 ? -1 : 1;
+    if (input.kind === 'mask') data[i] = i === 0 || random.uniform() < 0.75 ? 1 : 0;
+    else if (input.kind === 'sign') data[i] = random.uniform() < 0.5 ? -1 : 1;
     else data[i] = random.integer(0, Math.max(0, classes - 1));
   }
   if (spec.ignored && ignoreIndex !== undefined && input.kind !== 'sign')

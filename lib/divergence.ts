@@ -164,9 +164,7 @@ export type StudentLoss<O, A> = Simplify<
   { loss: Reduced<O, A> } & When<O, 'grad', 'gradStudent', A>
 >;
 
-export interface SymmetricKlOptions<
-  A extends RealArray = RealArray,
-> extends StudentOptions<A> {
+export interface SymmetricKlOptions<A extends RealArray = RealArray> extends StudentOptions<A> {
   /** Share of the reverse divergence, in [0, 1]; default 0.9. */
   lam?: number;
 }

@@ -88,9 +88,8 @@ struct SkewKl {
         pair(alpha != 0 ? PairDivergence::mixture
              : reverse  ? PairDivergence::reverse
                         : PairDivergence::forward,
-             reverse ? 1 - alpha : alpha,
-             meanScale<SkewKl>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature)), LC_OPTION(call, maskInf) != 0,
-             false) {}
+             reverse ? 1 - alpha : alpha, meanScale<SkewKl>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature)),
+             LC_OPTION(call, maskInf) != 0, false) {}
   LC_FN void begin(Row& row, const RowStart& start) const { pair.begin(row.pair, start); }
 
   // `log` is the log-ratio to the mixture of the side that the expectation is of. The slope of p_j, without its constant 1 - alpha
@@ -187,7 +186,7 @@ struct TotalVariation {
   template <int, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0), ratio = ratioOf(row, lane);
     const W p = lane.e[0] * broadcast<W>(row.inverseSum[0]), q = lane.e[1] * broadcast<W>(row.inverseSum[1]);
-    const auto above = ratio < zero, below = ratio > zero;
+    const auto above = ratio<zero, below = ratio> zero;
     // The difference of nearly equal numbers from their ratio.
     out[0] = select(below, q, p) * -expm1(-abs(ratio));
     out[1] = select(above, p, zero);

@@ -14,6 +14,11 @@ export * from './scaling.js';
 export * from './radius.js';
 export * from './lineprobe.js';
 export * from './perceptron.js';
+export * from './minillm.js';
+export * from './alignment.js';
+export * from './quantization.js';
+export * from './bits.js';
+export * from './ranking.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

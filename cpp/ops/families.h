@@ -11,4 +11,8 @@
   X(optimizer)                \
   X(radius)                   \
   X(lineprobe)                \
-  X(perceptron)
+  X(perceptron)               \
+  X(minillm)                  \
+  X(alignment)                \
+  X(quantization)             \
+  X(ranking)

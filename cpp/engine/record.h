@@ -12,12 +12,12 @@ constexpr double kInfinity = __builtin_huge_val();
 // `real` arrays share one type in a call: all Float32Array or all Float64Array.
 enum class Kind : uint8_t {
   real,
-  target,  // Int32Array of class indices: 0..c-1 or the option ignoreIndex
-  sign,    // Int32Array of +1 and -1
-  mark,    // Int32Array, any value: rows equal to ignoreIndex are dropped
-  index,   // Int32Array output
-  mask,    // 0 drops an entry, all else keeps it; Uint8Array or Int32Array in TypeScript, int32_t here
-  numbers, // a short list of finite numbers, double here whatever the type of the call
+  target,   // Int32Array of class indices: 0..c-1 or the option ignoreIndex
+  sign,     // Int32Array of +1 and -1
+  mark,     // Int32Array, any value: rows equal to ignoreIndex are dropped
+  index,    // Int32Array output
+  mask,     // 0 drops an entry, all else keeps it; Uint8Array or Int32Array in TypeScript, int32_t here
+  numbers,  // a short list of finite numbers, double here whatever the type of the call
 };
 
 // What the values mean, for sample generators and documentation.

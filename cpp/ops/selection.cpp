@@ -30,11 +30,11 @@ struct TopK {
     const size_t c = call.columns, k = static_cast<size_t>(LC_OPTION(call, k));
     parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
       const size_t capacity = selectCapacity(c, k);
-      Scratch<Ranked<T>> list(call, capacity), spare(call, capacity);
+      Scratch<SortItem> list(call, capacity), spare(call, capacity);
       if (!list || !spare) return;
       for (size_t i = begin; i < end; ++i) {
         const T* x = logits + i * c;
-        const Ranked<T>* top = selectLargest<T>(x, c, k, list, spare);
+        const SortItem* top = selectLargest<T>(x, c, k, list, spare);
         for (size_t r = 0; r < k; ++r) {
           values[i * k + r] = x[top[r].index];
           indices[i * k + r] = static_cast<int32_t>(top[r].index);

@@ -50,7 +50,8 @@ export const recordOf = (name: string): OpRecord => {
 export const dimsOf = (text: string): string[] => (text === '' ? [] : text.split(','));
 export const letterOf = (dim: string): string => dim.replace(/[+?].*/, '');
 /** The letters of a dimension, which may be a product: `b*t`. */
-const lettersIn = (dim: string): string[] => (dim.length > 1 ? dim.split('*') : [dim]).map(letterOf);
+const lettersIn = (dim: string): string[] =>
+  (dim.length > 1 ? dim.split('*') : [dim]).map(letterOf);
 
 /** The letters of an op's inputs in order of appearance, constants left out. */
 export function lettersOf(record: OpRecord): string[] {

@@ -33,16 +33,16 @@ template <class F> inline void parallel(Call& call, size_t count, size_t grain, 
 
 inline size_t rowGrain(size_t columns) { return kGrainElements / (columns ? columns : 1) + 1; }
 
-// Zero-initialised scratch memory; on failure marks the call, and the kernel returns at once.
+// Scratch memory, zeroed unless the kernel writes all of it first; on failure marks the call, and the kernel returns at once.
 template <class T> class Scratch {
  public:
-  Scratch(Call& call, size_t count) : runtime_(call.runtime) {
+  Scratch(Call& call, size_t count, bool zeroed = true) : runtime_(call.runtime) {
     data_ = static_cast<T*>(runtime_->allocate((count ? count : 1) * sizeof(T)));
     if (!data_) {
       call.outOfMemory = true;
       return;
     }
-    __builtin_memset(static_cast<void*>(data_), 0, count * sizeof(T));
+    if (zeroed) __builtin_memset(static_cast<void*>(data_), 0, count * sizeof(T));
   }
   ~Scratch() {
     if (data_) runtime_->release(data_);

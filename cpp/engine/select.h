@@ -2,54 +2,10 @@
 // gathered in a list of 2 k; when it is full it is sorted, cut to k, and its last entry becomes the bound that whole vectors of the
 // row are compared with. A list as long as the row makes it a plain stable sort.
 #pragma once
-#include "kernel.h"
+#include "sort.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
-
-template <class T> struct Ranked {
-  Bits<T> key;
-  uint32_t index;
-};
-
-// Orders as the values do; all NaNs are one value, above the rest.
-template <class T> LC_FN Bits<T> orderKey(T x) {
-  constexpr Bits<T> sign = Bits<T>{1} << (8 * sizeof(T) - 1);
-  if (x != x) return ~Bits<T>{0};
-  const Bits<T> bits = toBits(x == 0 ? T(0) : x);
-  return bits & sign ? ~bits : bits | sign;
-}
-
-// Stable and descending; the result is in `list`. Ties keep their order, so lists built in the order of the row break them by index.
-template <class T> inline void sortDescending(Ranked<T>* list, Ranked<T>* spare, size_t n) {
-  if (n <= 48) {
-    for (size_t i = 1; i < n; ++i) {
-      const Ranked<T> item = list[i];
-      size_t j = i;
-      for (; j > 0 && list[j - 1].key < item.key; --j) list[j] = list[j - 1];
-      list[j] = item;
-    }
-    return;
-  }
-  // By digits of 8 bits, the lowest first.
-  Ranked<T>*from = list, *to = spare;
-  for (int shift = 0; shift < static_cast<int>(8 * sizeof(T)); shift += 8) {
-    size_t start[256] = {};
-    for (size_t i = 0; i < n; ++i) ++start[static_cast<uint8_t>(~from[i].key >> shift)];
-    if (start[static_cast<uint8_t>(~from[0].key >> shift)] == n) continue;
-    size_t total = 0;
-    for (size_t& at : start) {
-      const size_t count = at;
-      at = total;
-      total += count;
-    }
-    for (size_t i = 0; i < n; ++i) to[start[static_cast<uint8_t>(~from[i].key >> shift)]++] = from[i];
-    Ranked<T>* swap = from;
-    from = to;
-    to = swap;
-  }
-  if (from != list) __builtin_memcpy(static_cast<void*>(list), from, n * sizeof(Ranked<T>));
-}
 
 // Up to this k a list of k entries is kept in order all the time.
 constexpr size_t kShortList = 16;
@@ -60,39 +16,50 @@ inline size_t selectCapacity(size_t c, size_t k) {
 }
 
 // list and spare hold selectCapacity(c, k) entries; the first k of the result are the answer.
-template <class T> inline const Ranked<T>* selectLargest(const T* x, size_t c, size_t k, Ranked<T>* list, Ranked<T>* spare) {
+template <class T> inline const SortItem* selectLargest(const T* x, size_t c, size_t k, SortItem* list, SortItem* spare) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
+  const KeyOrder<T> order = largestFirst<T>();
   const size_t capacity = selectCapacity(c, k);
-  for (size_t i = 0; i < capacity; ++i) list[i] = {orderKey(x[i]), static_cast<uint32_t>(i)};
-  sortDescending(list, spare, capacity);
+  // Lists are built in the order of the row, so a stable sort breaks ties by index.
+  auto sort = [&](size_t n) {
+    for (size_t i = 0; i < n; ++i) list[i].key = upperHalf(order(x[list[i].index]));
+    const SortItem* sorted = sortItems(x, order, list, spare, n);
+    if (sorted == list) return;
+    SortItem* swap = list;
+    list = spare;
+    spare = swap;
+  };
+  for (size_t i = 0; i < capacity; ++i) list[i].index = static_cast<uint32_t>(i);
+  sort(capacity);
   if (capacity == c) return list;
   size_t size = k;
   Bits<T> bound;
   W limit;
   auto raise = [&] {
-    bound = list[k - 1].key;
-    limit = broadcast<W>(x[list[k - 1].index]);
+    const T last = x[list[k - 1].index];
+    bound = order(last);
+    limit = broadcast<W>(last);
   };
   raise();
   auto offer = [&](size_t start, size_t end) {
     for (size_t i = start; i < end; ++i) {
-      const Bits<T> key = orderKey(x[i]);
-      if (key <= bound) continue;
+      const Bits<T> key = order(x[i]);
+      if (key >= bound) continue;
       if (k <= kShortList) {
         size_t j = k - 1;
-        for (; j > 0 && list[j - 1].key < key; --j) list[j] = list[j - 1];
-        list[j] = {key, static_cast<uint32_t>(i)};
+        for (; j > 0 && key < order(x[list[j - 1].index]); --j) list[j] = list[j - 1];
+        list[j].index = static_cast<uint32_t>(i);
         raise();
         continue;
       }
       if (size == capacity) {
-        sortDescending(list, spare, size);
+        sort(size);
         size = k;
         raise();
-        if (key <= bound) continue;
+        if (key >= bound) continue;
       }
-      list[size++] = {key, static_cast<uint32_t>(i)};
+      list[size++].index = static_cast<uint32_t>(i);
     }
   };
   // Not at most the limit: larger, or NaN. Against a limit of NaN that lets everything through, and nothing passes the bound.
@@ -107,7 +74,7 @@ template <class T> inline const Ranked<T>* selectLargest(const T* x, size_t c, s
     if (any(m3)) offer(i + 3 * L, i + 4 * L);
   }
   offer(i, c);
-  if (size > k) sortDescending(list, spare, size);
+  if (size > k) sort(size);
   return list;
 }
 

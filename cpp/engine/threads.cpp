@@ -11,6 +11,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/mman.h>
 #endif
 
 namespace logitcore {
@@ -122,9 +123,17 @@ void parallel(size_t count, size_t grain, void* context, void (*fn)(void*, size_
   pool().run(count, grain, context, fn);
 }
 
+// A large block asks for huge pages: the page faults of fresh memory can cost more than the work that is done in it.
+constexpr size_t kHugePage = size_t{2} << 20, kLargeBlock = 4 * kHugePage;
+
 void* allocate(size_t bytes) {
   void* p = nullptr;
-  return posix_memalign(&p, 64, bytes) == 0 ? p : nullptr;
+  const bool large = bytes >= kLargeBlock;
+  if (posix_memalign(&p, large ? kHugePage : 64, bytes) != 0) return nullptr;
+#if defined(__linux__)
+  if (large) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+  return p;
 }
 
 }  // namespace

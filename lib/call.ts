@@ -361,18 +361,20 @@ function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Reco
     const operand = operands[i];
     if (!operand) continue;
     const input = plan.inputs[i];
-    const lead = operand.rank - input.sizes.length;
+    const free = operand.rank - input.sizes.length;
     let elements = 1;
     for (const size of operand.shape) elements *= size;
-    if (operand.rank > maxRank || lead < 0 || elements !== operand.data.length) continue;
-    if (input.leading) {
+    if (operand.rank > maxRank || free < 0 || elements !== operand.data.length) continue;
+    const first = input.trailing ? 0 : free;
+    if (input.leading || input.trailing) {
       let product = 1;
-      for (let k = 0; k < lead; k += 1) product *= operand.shape[k];
+      for (let k = 0; k < free; k += 1)
+        product *= operand.shape[input.leading ? k : input.sizes.length + k];
       sizes['*'] ??= product;
     }
     for (let k = 0; k < input.sizes.length; k += 1) {
       const size = input.sizes[k];
-      if (size.letter) sizes[size.letter] ??= operand.shape[lead + k] - size.plus;
+      if (size.letter) sizes[size.letter] ??= operand.shape[first + k] - size.plus;
     }
   }
   return sizes;
@@ -395,9 +397,10 @@ function sizeOf(
   mostValues: number,
 ): number {
   if (!size.letter) return size.plus;
+  if (size.when >= 0 && !(values[size.when] ?? plan.defaults[size.when])) return 1 + size.plus;
   const bound = sizes[size.letter];
   if (bound !== undefined) return bound + size.plus;
-  const chosen = size.option < 0 ? 0 : (values[size.option] ?? plan.defaults[size.option] ?? 0);
+  const chosen = size.option < 0 ? 1 : (values[size.option] ?? plan.defaults[size.option] ?? 0);
   // An absurd size is a mistake that C++ will report, not a reason to take the memory.
   return chosen <= Math.max(mostValues, 1 << 20) ? chosen + size.plus : 0;
 }

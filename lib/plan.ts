@@ -11,6 +11,8 @@ export interface Size {
   readonly letter: string;
   readonly option: number;
   readonly plus: number;
+  /** The option without which the size is 1, or -1. */
+  readonly when: number;
 }
 
 export interface InputPlan {
@@ -23,7 +25,9 @@ export interface InputPlan {
   readonly position: number;
   /** The option of the same name (alpha: a number or an array), or -1. */
   readonly numberOption: number;
+  /** Any dimensions may stand before (`*,c`) or after (`m,*`) the named ones. */
   readonly leading: boolean;
+  readonly trailing: boolean;
   readonly sizes: readonly Size[];
 }
 
@@ -58,13 +62,13 @@ export interface Plan {
 }
 
 function parseSize(text: string, options: readonly OptionRecord[]): Size {
-  const [letter = '', plus = '0'] = text.split('+');
-  if (/^\d+$/.test(letter)) return { letter: '', option: -1, plus: Number(letter) };
-  return {
-    letter,
-    option: options.findIndex((option) => option.name === letter),
-    plus: Number(plus),
-  };
+  const index = (name: string | undefined) => options.findIndex((option) => option.name === name);
+  const [size, when] = text.split('?');
+  const [letter = '', plus = '0'] = size.split('+');
+  if (/^\d+$/.test(letter)) return { letter: '', option: -1, plus: Number(letter), when: -1 };
+  // A product binds no letter.
+  if (letter.length > 1) return { letter: '', option: -1, plus: 0, when: -1 };
+  return { letter, option: index(letter), plus: Number(plus), when: index(when) };
 }
 
 const parseSizes = (dims: string, options: readonly OptionRecord[]) =>
@@ -87,7 +91,8 @@ function planOf(record: OpRecord, id: number): Plan {
     id,
     name: record.name,
     inputs: record.inputs.map((input) => {
-      const leading = input.dims.startsWith('*');
+      const leading = /^\*(,|$)/.test(input.dims);
+      const trailing = input.dims.endsWith(',*');
       return {
         name: input.name,
         label: input.fromOptions ? `options.${input.name}` : input.name,
@@ -96,7 +101,8 @@ function planOf(record: OpRecord, id: number): Plan {
         position: input.fromOptions ? -1 : positional++,
         numberOption: optionIndex(input.name),
         leading,
-        sizes: parseSizes(input.dims, options).slice(leading ? 1 : 0),
+        trailing,
+        sizes: parseSizes(input.dims, options).slice(leading ? 1 : 0, trailing ? -1 : undefined),
       };
     }),
     optionalPositions: record.inputs

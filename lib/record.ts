@@ -3,7 +3,10 @@ export type Domain = 'any' | 'probability' | 'logProbability' | 'positive' | 'gr
 
 export interface InputRecord {
   readonly name: string;
-  /** Comma-separated sizes: a letter is a size that all arrays of a call agree on, `*` any leading dimensions. */
+  /**
+   * Comma-separated sizes: a letter is a size that all arrays of a call agree on, `*` any leading (`*,c`) or trailing (`m,*`)
+   * dimensions, `b*t` as many values as two sizes give.
+   */
   readonly dims: string;
   /**
    * `target`: class indices or ignoreIndex; `sign`: +1 or -1; `mark`: rows equal to ignoreIndex are dropped (all Int32Array); `mask`:

@@ -6,7 +6,7 @@ import { ops, type OpRecord } from 'logitcore';
 import * as promises from 'logitcore/promises';
 import { describe, expect, test } from 'vitest';
 import { goldenCases } from './support/golden.js';
-import { dimsOf, unreduced } from './support/samples.js';
+import { dimsOf, letterOf, lettersOf, unreduced } from './support/samples.js';
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const read = (name: string): string => readFileSync(path(name), 'utf8');
@@ -67,9 +67,7 @@ describe('every op', () => {
 function checkRecord(record: OpRecord): void {
   const inputs = record.inputs.map(({ name }) => name);
   const options = record.options.map(({ name }) => name);
-  const letters = new Set(
-    record.inputs.flatMap(({ dims }) => dimsOf(dims).map((dim) => dim.replace(/\+.*/, ''))),
-  );
+  const letters = new Set(lettersOf(record));
   // An option may be of two kinds: a choice or a number.
   const kinds = record.options.map(({ name, kind }) => `${name}:${kind}`);
   for (const names of [inputs, kinds, record.outputs.map(({ name }) => name)])
@@ -90,7 +88,7 @@ function checkRecord(record: OpRecord): void {
     if (output.inPlaceOf !== undefined) expect(inputs).toContain(output.inPlaceOf);
     if (output.kind === 'reduced') expect(Object.keys(unreduced(record))).toHaveLength(1);
     for (const dim of dimsOf(output.dims)) {
-      const letter = dim.replace(/\+.*/, '');
+      const letter = letterOf(dim);
       if (!/^\d/.test(letter))
         expect([...letters, ...options], `dims ${output.dims} of ${output.name}`).toContain(letter);
     }

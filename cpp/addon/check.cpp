@@ -87,21 +87,31 @@ struct Checker {
     if (elements != static_cast<double>(a.length))
       return fail(Failure::range, name(i) + " has shape " + shapeText(sizes, rank) + " (" + text(elements) + " elements) but " +
                                       std::to_string(a.length) + " values");
-    const bool leading = !dims.empty() && dims[0].letter == '*';
-    const int fixed = static_cast<int>(dims.size()) - (leading ? 1 : 0);
-    if (leading ? rank < fixed : rank != fixed)
-      return fail(Failure::range, name(i) + " must have " + (leading ? "at least " : "") + std::to_string(fixed) +
+    const bool leading = !dims.empty() && dims[0].letter == '*' && !dims[0].times, trailing = dims.size() > 1 && dims.back().letter == '*';
+    const bool open = leading || trailing;
+    const int fixed = static_cast<int>(dims.size()) - (open ? 1 : 0), first = leading ? rank - fixed : 0;
+    if (isFlattened(dims, sizes, rank, call)) return true;
+    if (open ? rank < fixed : rank != fixed)
+      return fail(Failure::range, name(i) + " must have " + (open ? "at least " : "") + std::to_string(fixed) +
                                       (fixed == 1 ? " dimension" : " dimensions") + " " + r.inputs[i].dims + ", got shape " +
                                       shapeText(sizes, rank));
-    if (leading) {
+    if (open) {
+      const size_t* free = sizes + (leading ? 0 : fixed);
       size_t product = 1;
-      for (int k = 0; k < rank - fixed; ++k) product *= sizes[k];
+      for (int k = 0; k < rank - fixed; ++k) product *= free[k];
+      side_ = leading ? "leading" : "trailing";
       if (!bind('*', product, i, call, bound)) return false;
-      if (!sameLeading(sizes, rank - fixed, fixed, i)) return false;
+      if (!(leading && fixed == 0 && rank == 1) && !sameFree(free, rank - fixed, i)) return false;
     }
     for (int k = 0; k < fixed; ++k) {
       const Dim& d = dims[static_cast<size_t>(k + (leading ? 1 : 0))];
-      const size_t s = sizes[rank - fixed + k];
+      const size_t s = sizes[first + k];
+      if (d.times) {
+        const size_t expected = sizeOf(d.letter, call) * sizeOf(d.times, call);
+        if (s == expected) continue;
+        return fail(Failure::range, name(i) + " has " + std::to_string(s) + " values, expected " + std::to_string(expected) + " (" +
+                                        d.letter + " * " + d.times + ")");
+      }
       if (!d.letter) {
         if (s != d.plus)
           return fail(Failure::range, name(i) + " has " + std::to_string(s) + " columns, expected " + std::to_string(d.plus));
@@ -123,27 +133,33 @@ struct Checker {
       return true;
     }
     if (call.dims[at] == size) return true;
-    const std::string what = letter == '*' ? "leading size" : std::string("size ") + letter;
+    const std::string what = letter == '*' ? std::string(side_) + " size" : std::string("size ") + letter;
     return fail(Failure::range, name(input) + " has " + what + " " + std::to_string(size) + ", expected " + std::to_string(call.dims[at]) +
                                     " as in " + name(owner_[at]));
   }
   // Equally many rows are not the same rows: [2, 3] against [3, 2]. A flat array without columns stands for any leading dimensions.
-  bool sameLeading(const size_t* sizes, int count, int fixed, int input) {
-    if (fixed == 0 && count == 1) return true;
-    if (leadingOwner_ < 0) {
-      leadingOwner_ = input;
-      leadingCount_ = count;
-      for (int k = 0; k < count; ++k) leading_[k] = sizes[k];
+  bool sameFree(const size_t* sizes, int count, int input) {
+    if (freeOwner_ < 0) {
+      freeOwner_ = input;
+      freeCount_ = count;
+      for (int k = 0; k < count; ++k) free_[k] = sizes[k];
       return true;
     }
-    bool same = count == leadingCount_;
-    for (int k = 0; same && k < count; ++k) same = sizes[k] == leading_[k];
+    bool same = count == freeCount_;
+    for (int k = 0; same && k < count; ++k) same = sizes[k] == free_[k];
     if (same) return true;
-    return fail(Failure::range, name(input) + " has leading shape " + shapeText(sizes, count) + ", expected " +
-                                    shapeText(leading_, leadingCount_) + " as in " + name(leadingOwner_));
+    return fail(Failure::range, name(input) + " has " + side_ + " shape " + shapeText(sizes, count) + ", expected " +
+                                    shapeText(free_, freeCount_) + " as in " + name(freeOwner_));
   }
-  size_t leading_[kMaxRank] = {};
-  int leadingCount_ = 0, leadingOwner_ = -1;
+  static size_t sizeOf(char letter, const Call& call) { return call.dims[static_cast<unsigned char>(letter) & 127]; }
+  // An array of b * t values may come in its two dimensions.
+  static bool isFlattened(const Dims& dims, const size_t* sizes, int rank, const Call& call) {
+    return rank == 2 && dims.size() == 1 && dims[0].times && sizes[0] == sizeOf(dims[0].letter, call) &&
+           sizes[1] == sizeOf(dims[0].times, call);
+  }
+  const char* side_ = "leading";
+  size_t free_[kMaxRank] = {};
+  int freeCount_ = 0, freeOwner_ = -1;
   int owner_[128] = {};
 
   static std::string shapeText(const size_t* sizes, int rank) {
@@ -209,13 +225,15 @@ struct Checker {
     for (const Dim& d : plan.outputDims[static_cast<size_t>(i)]) {
       const int at = static_cast<unsigned char>(d.letter) & 127;
       size_t size = d.plus;
-      if (d.letter && bound[at]) {
+      if (!d.when.empty() && call.options[optionNamed(d.when.c_str())] == 0) {
+        size += 1;
+      } else if (d.letter && bound[at]) {
         size += call.dims[at];
       } else if (d.letter) {
-        // A size that no input has comes from the option of that letter's name (k of topK).
+        // A size that no input has comes from the option of that letter's name (k of topK), or from the record's check.
         const char letter[2] = {d.letter, 0};
         const int option = optionNamed(letter);
-        if (option >= 0) size += static_cast<size_t>(call.options[option]);
+        size += option >= 0 ? static_cast<size_t>(call.options[option]) : call.dims[at];
       }
       elements *= size;
     }
@@ -284,6 +302,10 @@ Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* array
         c.fail(Failure::range, c.name(i) + " is empty, expected at least one value");
         return c.failure;
       }
+  // A size that nothing names is 1 (the only layer, where no input cuts the weights into several), unless the check knows better.
+  for (const Dims& dims : plan.outputDims)
+    for (const Dim& d : dims)
+      if (!bound[static_cast<unsigned char>(d.letter) & 127]) call.dims[static_cast<unsigned char>(d.letter) & 127] = 1;
   if (plan.record->check && !plan.record->check(call)) {
     c.fail(Failure::range, call.error);
     return c.failure;

@@ -30,6 +30,8 @@ Dims parseDims(const char* text) {
     } else {
       d.letter = part[0];
       if (part.size() > 2 && part[1] == '+') d.plus = std::strtoul(part.c_str() + 2, nullptr, 10);
+      if (part.size() > 2 && part[1] == '*') d.times = part[2];
+      if (part.size() > 2 && part[1] == '?') d.when = part.substr(2);
     }
     dims.push_back(d);
   }

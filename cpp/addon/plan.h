@@ -10,6 +10,8 @@ namespace logitcore {
 struct Dim {
   char letter = 0;  // 0: a constant
   size_t plus = 0;
+  char times = 0;    // "b*t": the product of two sizes in one dimension
+  std::string when;  // "m?perChannel": 1 unless the option is set
 };
 using Dims = std::vector<Dim>;
 

@@ -32,18 +32,55 @@ template <class T> struct Softcapped {
 // The exponential of the sweeps: base^(x * scale(1 / T)). Base 2 in float, where one multiplication serves temperature and base.
 template <class T> struct Base;
 template <> struct Base<float> {
-  static constexpr double perNat = 1.4426950408889634;
+  static constexpr double perNat = 1.4426950408889634, headroom = 16;
   LC_FN static f32x16 power(f32x16 y) { return exp2Flush(y); }
 };
 template <> struct Base<double> {
-  static constexpr double perNat = 1;
+  static constexpr double perNat = 1, headroom = 11;
   LC_FN static f64x8 power(f64x8 y) { return expFlush(y); }
 };
 
+// What is done to the row before while the exponentials of this one are computed: its loads and stores hide behind arithmetic.
+// Rows have one length, so a position in the one is a position in the other.
+template <class T> struct Nothing {
+  LC_FN Nothing block(size_t) const { return {}; }
+  LC_FN void whole(size_t) const {}
+  LC_FN void part(size_t, size_t) const {}
+};
+
+// The results of a row that are its stored exponentials, one factor a block.
+template <class T> struct Scaling {
+  using W = Vec<T>;
+  T* out = nullptr;
+  double slope = 0;
+  const double* factors = nullptr;
+
+  struct OfBlock {
+    T* out;
+    W factor;
+    LC_FN void whole(size_t i) const { store(out + i, load<W>(out + i) * factor); }
+    LC_FN void part(size_t i, size_t count) const { storeFirst(out + i, loadFirst<W>(out + i, count, 0) * factor, count); }
+  };
+  LC_FN OfBlock block(size_t b) const { return {out + b * kBlock, broadcast<W>(static_cast<T>(slope * factors[b]))}; }
+};
+
+// For the last row, which no other follows.
+template <class T, class Beside> inline void sweepAlone(const Beside& rest, size_t c) {
+  constexpr size_t L = lanes<Vec<T>>;
+  for (size_t start = 0; start < c; start += kBlock) {
+    const size_t end = c - start < kBlock ? c - start : kBlock;
+    const auto b = rest.block(start / kBlock);
+    size_t i = 0;
+    for (; i + L <= end; i += L) b.whole(i);
+    if (i < end) b.part(i, end - i);
+  }
+}
+
 template <class T> struct Block {
   T max;          // -Infinity if all are masked
-  size_t argMax;  // first index of the maximum
-  double others;  // sum of exponentials relative to max, without the one at argMax
+  size_t argMax;  // first index of the maximum; of running blocks only known for the row's largest
+  T shift;        // exponentials are relative to it
+  double sum;     // of the exponentials, without the one at argMax where that is known
   double adjust;  // what stored exponentials are short of
 };
 
@@ -80,26 +117,41 @@ template <class T, class R> LC_FN size_t firstEqual(const R& r, size_t n, T valu
   return 0;
 }
 
+template <class T> struct Sum {
+  double value;
+  T max;
+};
+
 // sum of base^((x - shift) * scale) over a block without the entry at `skip`. Fused: base^(x * scale - shift), in one operation.
-template <bool Fused, bool Store, class T, class R> LC_FN double sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
+// Running: the maximum is not known yet, and found on the way.
+template <bool Fused, bool Store, bool Running, class T, class R, class Beside>
+LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out, const Beside& beside) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W m = broadcast<W>(Fused ? -shift : shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
   W a = zero, b = zero, c = zero, d = zero;
+  W high0 = broadcast<W>(-__builtin_huge_val()), high1 = high0;
   auto term = [&](W x) LC_LAMBDA { return Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s); };
   auto drop = [&](W e, size_t at) LC_LAMBDA { return select(laneIndex<W>() == broadcast<W>(static_cast<T>(skip - at)), zero, e); };
   size_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
-    // The next block arrives while this one is computed.
-    for (size_t k = 0; k < 4 * L; k += 64 / sizeof(T)) __builtin_prefetch(r.x + i + k + kBlock);
-    W e0 = term(r.at(i)), e1 = term(r.at(i + L)), e2 = term(r.at(i + 2 * L)), e3 = term(r.at(i + 3 * L));
+    if (!Running)
+      // The next block arrives while this one is computed.
+      for (size_t k = 0; k < 4 * L; k += 64 / sizeof(T)) __builtin_prefetch(r.x + i + k + kBlock);
+    const W x0 = r.at(i), x1 = r.at(i + L), x2 = r.at(i + 2 * L), x3 = r.at(i + 3 * L);
+    if (Running) {
+      high0 = max(x0, max(x1, high0));
+      high1 = max(x2, max(x3, high1));
+    }
+    W e0 = term(x0), e1 = term(x1), e2 = term(x2), e3 = term(x3);
     if (Store) {
       store(out + i, e0);
       store(out + i + L, e1);
       store(out + i + 2 * L, e2);
       store(out + i + 3 * L, e3);
     }
-    if (__builtin_expect(skip - i < 4 * L, 0)) {
+    for (size_t k = 0; k < 4; ++k) beside.whole(i + k * L);
+    if (!Running && __builtin_expect(skip - i < 4 * L, 0)) {
       if (skip < i + L)
         e0 = drop(e0, i);
       else if (skip < i + 2 * L)
@@ -116,63 +168,136 @@ template <bool Fused, bool Store, class T, class R> LC_FN double sumExp(const R&
   }
   for (; i < n; i += L) {
     const size_t count = n - i < L ? n - i : L;
-    W e = term(count == L ? r.at(i) : r.first(i, count));
+    const W x = count == L ? r.at(i) : r.first(i, count);
+    W e = term(x);
+    if (Running) high0 = max(x, high0);
     if (Store) storeFirst(out + i, e, count);
-    if (skip - i < L) e = drop(e, i);
+    beside.part(i, count);
+    if (!Running && skip - i < L) e = drop(e, i);
     a = a + e;
   }
-  return foldSum((a + b) + (c + d));
+  return {foldSum((a + b) + (c + d)), Running ? maxAcross(max(high0, high1)) : T(0)};
 }
 
-template <bool Store, class T, class R> LC_FN Block<T> blockSum(const R& r, size_t n, T scale, T* out) {
+// x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.
+template <class T> LC_FN double roundedShift(T shift, T scale, T product) {
+  const double missing = fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product));
+  return missing == 0 ? 1.0 : exp(missing / Base<T>::perNat);
+}
+template <class T> LC_FN bool canFuse(T shift) { return shift < T(262144) && shift > T(-262144); }
+
+// A block relative to its own maximum.
+template <bool Store, class T, class R, class Beside> LC_FN Block<T> blockSum(const R& r, size_t n, T scale, T* out, const Beside& beside) {
   Block<T> b;
   b.max = rowMax<T>(r, n);
   b.argMax = firstEqual<T>(r, n, b.max);
   b.adjust = 1;
   // (-Infinity) - (-Infinity) is NaN: a block without a finite logit is shifted by 0.
-  const T shift = b.max == -__builtin_huge_val() ? T(0) : b.max;
-  if (__builtin_expect(shift < T(262144) && shift > T(-262144), 1)) {
-    // x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.
-    const T product = shift * scale;
-    const double short_ = fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product));
-    if (short_ != 0) b.adjust = exp(short_ / Base<T>::perNat);
-    b.others = b.adjust * sumExp<true, Store>(r, n, product, scale, b.argMax, out);
+  b.shift = b.max == -__builtin_huge_val() ? T(0) : b.max;
+  if (__builtin_expect(canFuse(b.shift), 1)) {
+    const T product = b.shift * scale;
+    b.adjust = roundedShift(b.shift, scale, product);
+    b.sum = b.adjust * sumExp<true, Store, false>(r, n, product, scale, b.argMax, out, beside).value;
   } else {
-    b.others = sumExp<false, Store>(r, n, shift, scale, b.argMax, out);
+    b.sum = sumExp<false, Store, false>(r, n, b.shift, scale, b.argMax, out, beside).value;
   }
   return b;
 }
 
+// A block relative to the largest logit before it: its own maximum is not waited for. Not usable if that is far larger.
+template <bool Store, class T, class R, class Beside>
+LC_FN bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Beside& beside, Block<T>& b) {
+  const T product = shift * scale;
+  const Sum<T> s = sumExp<true, Store, true>(r, n, product, scale, 0, out, beside);
+  b.max = s.max;
+  b.argMax = n;
+  b.shift = shift;
+  if (!((s.max - shift) * scale < static_cast<T>(Base<T>::headroom))) return false;
+  b.adjust = roundedShift(shift, scale, product);
+  b.sum = b.adjust * s.value;
+  return true;
+}
+
+template <class T, class R> inline double sumWithoutLargest(const R& r, size_t n, T scale, const Block<T>& b) {
+  T* nowhere = nullptr;
+  return b.adjust * sumExp<true, false, false>(r, n, b.shift * scale, scale, b.argMax, nowhere, Nothing<T>{}).value;
+}
+
+// Where a row's exponentials go: nowhere (null), or to `out`. Over the logits themselves, the last block and the one with the largest
+// logit are kept in `spare` (2 kBlock entries), since either may be needed again.
+template <class T> struct Destination {
+  T* out = nullptr;
+  T* spare = nullptr;
+};
+
 // The whole row from its blocks. factors[b] is what the stored exponentials of block b are short of, relative to the row's maximum.
-template <bool Store, class T, class R>
-inline RowSum rowSum(const R& r, size_t n, double inverseTemperature, T* out, Block<T>* blocks, double* factors) {
+template <bool Store, class T, class R, class Beside> inline RowSum rowSum(const R& r, size_t n, double inverseTemperature,
+                                                                           Destination<T> to, Block<T>* blocks, double* factors,
+                                                                           const Beside& beside) {
   const T scale = static_cast<T>(inverseTemperature * Base<T>::perNat);
   RowSum row;
   if (n <= kBlock) {
-    const Block<T> b = blockSum<Store>(r, n, scale, out);
+    const Block<T> b = blockSum<Store>(r, n, scale, to.out, beside.block(0));
     factors[0] = b.adjust;
-    row = {static_cast<double>(b.max), b.others, b.argMax};
+    row = {static_cast<double>(b.max), b.sum, b.argMax};
   } else {
-    size_t count = 0, best = 0;
-    for (size_t i = 0; i < n; i += kBlock, ++count) {
-      blocks[count] = blockSum<Store>(r.from(i), n - i < kBlock ? n - i : kBlock, scale, Store ? out + i : out);
-      if (blocks[count].max > blocks[best].max) best = count;
+    const size_t count = (n + kBlock - 1) / kBlock;
+    const auto lengthOf = [&](size_t b) { return n - b * kBlock < kBlock ? n - b * kBlock : kBlock; };
+    size_t best = 0, bestSpare = 0;
+    const auto kept = [&](size_t at, size_t which) {
+      R part = r.from(at * kBlock);
+      if (Store && to.spare) part.x = to.spare + which * kBlock;
+      return part;
+    };
+    for (size_t k = 0; k < count; ++k) {
+      Block<T>& b = blocks[k];
+      const R part = kept(k, 1 - bestSpare);
+      if (Store && to.spare) __builtin_memcpy(to.spare + (1 - bestSpare) * kBlock, r.x + k * kBlock, lengthOf(k) * sizeof(T));
+      T* out = Store ? to.out + k * kBlock : nullptr;
+      const T before = blocks[best].max;
+      if (k == 0 || !canFuse(before))
+        b = blockSum<Store>(part, lengthOf(k), scale, out, beside.block(k));
+      else if (!runningSum<Store>(part, lengthOf(k), before, scale, out, beside.block(k), b))
+        b = blockSum<Store>(part, lengthOf(k), scale, out, Nothing<T>{});
+      if (k > 0 && !(b.max > before)) continue;
+      best = k;
+      bestSpare = 1 - bestSpare;
     }
-    const double top = static_cast<double>(blocks[best].max);
-    double others = blocks[best].others;
-    for (size_t b = 0; b < count; ++b) {
-      const double m = static_cast<double>(blocks[b].max);
-      const double factor = b == best || m == top ? 1.0 : exp((m - top) * inverseTemperature);
-      factors[b] = factor * blocks[b].adjust;
-      if (b == best) continue;
+    Block<T>& most = blocks[best];
+    const R part = kept(best, bestSpare);
+    const double top = static_cast<double>(most.max);
+    double others = 0;
+    for (size_t k = 0; k < count; ++k) {
+      const Block<T>& b = blocks[k];
+      const double shift = static_cast<double>(b.shift);
+      const bool masked = b.max == -__builtin_huge_val();
+      // Infinity - Infinity does not count: such a row becomes NaN below.
+      const double factor = masked || shift == top ? 1.0 : exp((shift - top) * inverseTemperature);
+      factors[k] = b.adjust * factor;
+      if (k == best) continue;
+      const double largest = b.argMax < lengthOf(k) ? 1.0 : 0.0;
       // NaN in a block whose logits are all masked or NaN still has to reach the row.
-      others += m == -__builtin_huge_val() ? blocks[b].others : factor * (1.0 + blocks[b].others);
+      others += masked ? b.sum : factor * (b.sum + largest);
     }
-    row = {top, others, best * kBlock + blocks[best].argMax};
+    const double factor = factors[best] / most.adjust, mine = factor * most.sum;
+    if (most.argMax < lengthOf(best)) {
+      others += mine;
+    } else {
+      most.argMax = firstEqual<T>(part, lengthOf(best), most.max);
+      // The largest is 1. Taking it away is exact enough unless it is most of the row.
+      const bool confident = others + mine < 8;
+      others += confident ? factor * sumWithoutLargest(part, lengthOf(best), scale, most) : mine - 1;
+    }
+    row = {top, others, best * kBlock + most.argMax};
   }
   // Infinity - Infinity was left out of the sum with the largest entry.
   if (row.max == __builtin_huge_val()) row.others = __builtin_nan("");
   return row;
+}
+
+template <bool Store, class T, class R>
+inline RowSum rowSum(const R& r, size_t n, double inverseTemperature, Destination<T> to, Block<T>* blocks, double* factors) {
+  return rowSum<Store>(r, n, inverseTemperature, to, blocks, factors, Nothing<T>{});
 }
 
 inline size_t blockCount(size_t n) { return (n + kBlock - 1) / kBlock; }

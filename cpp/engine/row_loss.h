@@ -56,6 +56,18 @@ template <class D, class V> LC_FN void evaluate(const D& d, const Facts<V>& f, c
   if constexpr (HasExtra<D>::value) extra = d.extra(statisticsOf<needs, V>(f, shape));
 }
 
+// The gradient of a row that waits for the next one's exponentials.
+template <class T> struct Waiting {
+  Scaling<T> scaling;
+  double atTarget = 0;
+  size_t target = 0;
+  // When the sweep has passed.
+  void finish(bool targeted) {
+    if (targeted) scaling.out[target] = static_cast<T>(atTarget);
+    scaling.out = nullptr;
+  }
+};
+
 template <class D, class T> struct RowLoss {
   using W = Vec<T>;
   static constexpr size_t L = lanes<W>;
@@ -83,8 +95,9 @@ template <class D, class T> struct RowLoss {
 
   bool kept(size_t i) const { return !marks || marks[i] != ignore; }
 
-  // One row of any length. blocks and factors hold blockCount(c) entries.
-  template <class R> void row(size_t i, const R& r, Block<T>* blocks, double* factors) {
+  // One row of any length. blocks and factors hold blockCount(c) entries. `before` is the scaling of the row before, if it waits;
+  // the row's own is left there if it may wait.
+  template <class R> void row(size_t i, const R& r, Block<T>* blocks, double* factors, T* spare, Waiting<T>& before) {
     T* out = grad ? grad + i * c : nullptr;
     const T* x = logits + i * c;
     losses[i] = 0;
@@ -97,11 +110,18 @@ template <class D, class T> struct RowLoss {
     constexpr bool capped = !SameType<R, Plain<T>>::value;
     // Smoothing and softcaps need the logits again in the gradient sweep, which may be written over them.
     const bool keep = out && exponentials && !capped && !smooth;
+    constexpr bool waits = exponentials && !moments && !capped;
     Facts<double> f{};
     f.target = static_cast<double>(capped ? get(r.from(y).first(0, 1), 0) : x[y]);
     if (exponentials) {
-      const RowSum s = keep ? rowSum<true>(r, c, shape.inverseTemperature, out, blocks, factors)
-                            : rowSum<false>(r, c, shape.inverseTemperature, out, blocks, factors);
+      RowSum s;
+      if (waits && before.scaling.out) {
+        s = rowSum<true>(r, c, shape.inverseTemperature, {out, spare}, blocks, factors, before.scaling);
+        before.finish(targeted);
+      } else {
+        s = keep ? rowSum<true>(r, c, shape.inverseTemperature, {out, spare}, blocks, factors)
+                 : rowSum<false>(r, c, shape.inverseTemperature, Destination<T>{}, blocks, factors);
+      }
       f.max = s.max;
       f.others = s.others;
       f.targetIsMax = s.argMax == y;
@@ -120,10 +140,14 @@ template <class D, class T> struct RowLoss {
     evaluate(d, f, shape, out != nullptr, wy, losses[i], extra, k);
     if (extras) extras[i] = extra;
     if (!out) return;
+    if (waits && keep) {
+      before = {{out, k.e, factors}, k.atTarget, y};
+      return;
+    }
     if (capped || smooth)
       gradientAgain(r, f, k, out);
     else
-      gradient(x, f, k, blocks, factors, out);
+      gradient(x, f, k, factors, out);
     if (targeted) {
       double slope = 1;
       if (capped) {
@@ -134,8 +158,8 @@ template <class D, class T> struct RowLoss {
     }
   }
 
-  // From the stored exponentials: one multiplication a logit.
-  void gradient(const T* x, const Facts<double>& f, const Coefficients<double>& k, const Block<T>*, const double* factors, T* out) {
+  // From the stored exponentials, if there are any, and the logits.
+  void gradient(const T* x, const Facts<double>& f, const Coefficients<double>& k, const double* factors, T* out) {
     const W slope = broadcast<W>(static_cast<T>(k.x)), centre = broadcast<W>(static_cast<T>(centred ? f.mean : 0.0));
     const double drift = centred ? static_cast<double>(get(centre, 0)) - f.mean : 0.0;
     const W constant = broadcast<W>(static_cast<T>(fma(k.x, drift, k.constant)));
@@ -143,21 +167,19 @@ template <class D, class T> struct RowLoss {
       const size_t end = c - start < kBlock ? c : start + kBlock;
       const W factor = broadcast<W>(static_cast<T>(exponentials ? k.e * factors[start / kBlock] : 0.0));
       auto lane = [&](W e, W v) LC_LAMBDA {
-        if (exponentials && !moments) return e * factor;
         const W linear = fma(centred ? v - centre : v, slope, constant);
         return exponentials ? fma(e, factor, linear) : linear;
       };
       size_t i = start;
       for (; i + 2 * L <= end; i += 2 * L) {
-        const W g0 = lane(load<W>((exponentials ? out : x) + i), moments ? load<W>(x + i) : centre);
-        const W g1 = lane(load<W>((exponentials ? out : x) + i + L), moments ? load<W>(x + i + L) : centre);
+        const W g0 = lane(load<W>((exponentials ? out : x) + i), load<W>(x + i));
+        const W g1 = lane(load<W>((exponentials ? out : x) + i + L), load<W>(x + i + L));
         store(out + i, g0);
         store(out + i + L, g1);
       }
       for (; i < end; i += L) {
         const size_t count = end - i < L ? end - i : L;
-        storeFirst(out + i, lane(loadFirst<W>((exponentials ? out : x) + i, count, 0), moments ? loadFirst<W>(x + i, count, 0) : centre),
-                   count);
+        storeFirst(out + i, lane(loadFirst<W>((exponentials ? out : x) + i, count, 0), loadFirst<W>(x + i, count, 0)), count);
       }
     }
   }
@@ -186,20 +208,25 @@ template <class D, class T> struct RowLoss {
   void rows(size_t begin, size_t end) {
     if (c <= kTinyColumns) return tinyRows(begin * L, end * L < call.rows ? end * L : call.rows);
     const size_t count = blockCount(c);
-    Block<T> fixedBlocks[16];
-    double fixedFactors[16];
-    Scratch<Block<T>> moreBlocks(call, count > 16 ? count : 0);
-    Scratch<double> moreFactors(call, count > 16 ? count : 0);
-    if (!moreBlocks || !moreFactors) return;
-    Block<T>* blocks = count > 16 ? static_cast<Block<T>*>(moreBlocks) : fixedBlocks;
-    double* factors = count > 16 ? static_cast<double*>(moreFactors) : fixedFactors;
+    Scratch<Block<T>> blocks(call, count);
+    Scratch<double> factors(call, 2 * count);
+    const bool inPlace = grad == logits && c > kBlock;
+    Scratch<T> spare(call, inPlace ? 2 * kBlock : 0);
+    if (!blocks || !factors || !spare) return;
+    T* const kept = inPlace ? static_cast<T*>(spare) : nullptr;
+    Waiting<T> before;
     for (size_t i = begin; i < end; ++i) {
       const T* x = logits + i * c;
+      // Two sets of factors: those of the row that waits, and this row's.
+      double* mine = factors + (before.scaling.out && before.scaling.factors == factors ? count : 0);
       if (softcap != 0)
-        row(i, Softcapped<T>{x, softcap}, blocks, factors);
+        row(i, Softcapped<T>{x, softcap}, blocks, mine, kept, before);
       else
-        row(i, Plain<T>{x}, blocks, factors);
+        row(i, Plain<T>{x}, blocks, mine, kept, before);
     }
+    if (!before.scaling.out) return;
+    sweepAlone<T>(before.scaling, c);
+    before.finish(targeted);
   }
 };
 

@@ -1,50 +1,48 @@
 // Softmax and log-softmax of every row: the statistics sweep of row_exp.h and one map sweep.
 #pragma once
-#include "row_loss.h"
+#include "row_exp.h"
+#include "tiny_rows.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
+// What is left to do for a row when its sum is known. It waits until the next row's exponentials are computed.
+template <bool Log, class T> struct SoftmaxRest;
+template <class T> struct SoftmaxRest<false, T> : Scaling<T> {
+  SoftmaxRest(const T*, T* y, const RowSum&, double others, double, double* factors) : Scaling<T>{y, 1.0 / (1.0 + others), factors} {}
+};
+// (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
+template <class T> struct SoftmaxRest<true, T> {
+  using W = Vec<T>;
+  const T* x;
+  T* y;
+  W top, scale, minusLogSum;
+  SoftmaxRest(const T* logits, T* out, const RowSum& s, double others, double inverseTemperature, double*)
+      : x(logits),
+        y(out),
+        top(broadcast<W>(static_cast<T>(s.max))),
+        scale(broadcast<W>(static_cast<T>(inverseTemperature))),
+        minusLogSum(broadcast<W>(static_cast<T>(-log1p(others)))) {}
+  LC_FN SoftmaxRest block(size_t b) const {
+    SoftmaxRest r = *this;
+    r.x += b * kBlock;
+    r.y += b * kBlock;
+    return r;
+  }
+  LC_FN W map(W v) const { return fma(v - top, scale, minusLogSum); }
+  LC_FN void whole(size_t i) const { store(y + i, map(load<W>(x + i))); }
+  LC_FN void part(size_t i, size_t count) const { storeFirst(y + i, map(loadFirst<W>(x + i, count, 0)), count); }
+};
+
 template <bool Log, class T> struct SoftmaxRows {
   using W = Vec<T>;
+  using Rest = SoftmaxRest<Log, T>;
   static constexpr size_t L = lanes<W>;
   Call& call;
   const T* logits;
   T* out;
   size_t c;
   double inverseTemperature;
-
-  void row(const T* x, T* y, Block<T>* blocks, double* factors) {
-    const Plain<T> r{x};
-    const RowSum s = rowSum<!Log>(r, c, inverseTemperature, y, blocks, factors);
-    const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
-    if (Log) {
-      // (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
-      const W top = broadcast<W>(static_cast<T>(s.max)), scale = broadcast<W>(static_cast<T>(inverseTemperature));
-      const W minusLogSum = broadcast<W>(static_cast<T>(-log1p(others)));
-      auto map = [&](W v) LC_LAMBDA { return fma(v - top, scale, minusLogSum); };
-      size_t i = 0;
-      for (; i + 2 * L <= c; i += 2 * L) {
-        const W a = map(load<W>(x + i)), b = map(load<W>(x + i + L));
-        store(y + i, a);
-        store(y + i + L, b);
-      }
-      for (; i < c; i += L) {
-        const size_t count = c - i < L ? c - i : L;
-        storeFirst(y + i, map(loadFirst<W>(x + i, count, 0)), count);
-      }
-      return;
-    }
-    const double inverse = 1.0 / (1.0 + others);
-    for (size_t start = 0; start < c; start += kBlock) {
-      const size_t end = c - start < kBlock ? c : start + kBlock;
-      const W factor = broadcast<W>(static_cast<T>(inverse * factors[start / kBlock]));
-      for (size_t i = start; i < end; i += L) {
-        const size_t count = end - i < L ? end - i : L;
-        storeFirst(y + i, loadFirst<W>(y + i, count, 0) * factor, count);
-      }
-    }
-  }
 
   void tiny(size_t begin, size_t end) {
     using H = Halves<T>;
@@ -69,12 +67,26 @@ template <bool Log, class T> struct SoftmaxRows {
     }
   }
 
+  template <class Beside> Rest row(size_t i, Block<T>* blocks, double* factors, T* spare, const Beside& beside) const {
+    const T* x = logits + i * c;
+    T* y = out + i * c;
+    const RowSum s =
+        rowSum<!Log>(Plain<T>{x}, c, inverseTemperature, Log ? Destination<T>{} : Destination<T>{y, spare}, blocks, factors, beside);
+    const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
+    return Rest(x, y, s, others, inverseTemperature, factors);
+  }
+
   void rows(size_t begin, size_t end) {
     const size_t count = blockCount(c);
     Scratch<Block<T>> blocks(call, count);
-    Scratch<double> factors(call, count);
-    if (!blocks || !factors) return;
-    for (size_t i = begin; i < end; ++i) { row(logits + i * c, out + i * c, blocks, factors); }
+    Scratch<double> factors(call, 2 * count);
+    const bool inPlace = !Log && out == logits && c > kBlock;
+    Scratch<T> spare(call, inPlace ? 2 * kBlock : 0);
+    if (!blocks || !factors || !spare || begin == end) return;
+    T* const kept = inPlace ? static_cast<T*>(spare) : nullptr;
+    Rest rest = row(begin, blocks, factors, kept, Nothing<T>{});
+    for (size_t i = begin + 1; i < end; ++i) rest = row(i, blocks, factors + (i - begin) % 2 * count, kept, rest);
+    sweepAlone<T>(rest, c);
   }
 };
 

@@ -209,11 +209,10 @@ template <class D, class T> struct RowSweeps {
     W top[2] = {broadcast<W>(0), broadcast<W>(0)};
     for (int k = 0; k < D::softmaxInputs; ++k) {
       const T* x = inputs[k] + i * c;
-      T* nowhere = nullptr;
       if (softcapAt >= 0 && softcap != 0)
-        start.softmax[k] = rowSum<false>(Softcapped<T>{x, softcap}, c, inverseTemperature, nowhere, blocks, factors);
+        start.softmax[k] = rowSum<false>(Softcapped<T>{x, softcap}, c, inverseTemperature, Destination<T>{}, blocks, factors);
       else
-        start.softmax[k] = rowSum<false>(Plain<T>{x}, c, inverseTemperature, nowhere, blocks, factors);
+        start.softmax[k] = rowSum<false>(Plain<T>{x}, c, inverseTemperature, Destination<T>{}, blocks, factors);
       top[k] = broadcast<W>(static_cast<T>(start.softmax[k].max));
       if (start.softmax[k].max == -__builtin_huge_val()) start.softmax[k].others = __builtin_nan("");
     }

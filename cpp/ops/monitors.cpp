@@ -52,7 +52,7 @@ template <bool Masked, class T> LogitRow logitRow(const T* x, size_t n, double i
   using H = Halves<T>;
   constexpr size_t L = lanes<W>;
   const T masked = static_cast<T>(-__builtin_huge_val());
-  const RowSum top = rowSum<false>(Plain<T>{x}, n, inverseTemperature, static_cast<T*>(nullptr), blocks, factors);
+  const RowSum top = rowSum<false>(Plain<T>{x}, n, inverseTemperature, Destination<T>{}, blocks, factors);
   const T pivot = top.max - top.max == 0 ? static_cast<T>(top.max) : T(0);
   const W centre = broadcast<W>(pivot), scale = broadcast<W>(static_cast<T>(inverseTemperature * Base<T>::perNat));
   const W none = broadcast<W>(0), infinite = broadcast<W>(__builtin_huge_val());

@@ -5,6 +5,7 @@
 import { ops, type InputRecord, type OpRecord, type OptionRecord } from 'logitcore';
 import { call } from './invoke.js';
 import { Random, seedOf } from './random.js';
+import { rules, type Rule } from './rules.js';
 
 type Real = Float32Array | Float64Array;
 export type Numbers = Real | Int32Array;
@@ -47,19 +48,29 @@ export const recordOf = (name: string): OpRecord => {
 };
 
 export const dimsOf = (text: string): string[] => (text === '' ? [] : text.split(','));
-const letterOf = (dim: string): string => dim.replace(/\+.*/, '');
+export const letterOf = (dim: string): string => dim.replace(/[+?].*/, '');
+/** The letters of a dimension, which may be a product: `b*t`. */
+const lettersIn = (dim: string): string[] => {
+  const [, left, right] = /^(.)\*(.)$/.exec(dim) ?? [];
+  return left === undefined ? [letterOf(dim)] : [left, right];
+};
 
 /** The letters of an op's inputs in order of appearance, constants left out. */
 export function lettersOf(record: OpRecord): string[] {
-  const letters = record.inputs.flatMap((input) => dimsOf(input.dims).map(letterOf));
+  const letters = record.inputs.flatMap((input) => dimsOf(input.dims).flatMap(lettersIn));
   return [...new Set(letters)].filter((letter) => !/^\d/.test(letter));
 }
 
 function sizesOf(record: OpRecord, spec: Spec): Record<string, readonly number[]> {
+  const rule: Rule = rules[record.name] ?? {};
   const sizes: Record<string, readonly number[]> = {};
   const usual: Partial<Record<string, number | readonly number[]>> = { n: 4, c: 5, '*': [2, 2] };
   lettersOf(record).forEach((letter, i) => {
-    const size = spec.sizes?.[letter] ?? usual[letter] ?? 3 + (i % 4);
+    const size =
+      rule.sizes?.[letter]?.(sizes, spec.seed ?? 0) ??
+      spec.sizes?.[letter] ??
+      usual[letter] ??
+      3 + (i % 4);
     // Both sides of a square matrix: a long row costs its square.
     const isSide = record.inputs.some(
       ({ dims }) => dimsOf(dims).filter((dim) => dim === letter).length > 1,
@@ -74,6 +85,8 @@ function shapeOf(dims: string, sizes: Record<string, readonly number[]>): number
   return dimsOf(dims).flatMap((dim) => {
     if (/^\d/.test(dim)) return [Number(dim)];
     const plus = dim.includes('+') ? Number(dim.slice(dim.indexOf('+') + 1)) : 0;
+    const letters = lettersIn(dim);
+    if (letters.length > 1) return [product(letters.flatMap((letter) => sizes[letter]))];
     return sizes[letterOf(dim)].map((size) => size + plus);
   });
 }
@@ -93,7 +106,7 @@ export function reductionsOf(record: OpRecord): Given[] {
 /** The option that leaves every output an array. */
 export function unreduced(record: OpRecord): Given {
   const option = reductionOption(record);
-  return option ? { [option.name]: 'none' } : {};
+  return option?.choices!.includes('none') ? { [option.name]: 'none' } : {};
 }
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
@@ -178,6 +191,9 @@ function makeInput(input: InputRecord, shape: readonly number[], context: Contex
   return { data, shape };
 }
 
+const lengthOf = (record: OpRecord, sizes: Record<string, readonly number[]>): number =>
+  product(shapeOf(record.inputs[0].dims, sizes));
+
 interface Context {
   readonly random: Random;
   readonly spec: Spec;
@@ -231,7 +247,9 @@ function makeOptions(
   const options: Record<string, unknown> = {};
   for (const option of record.options) {
     if (spec.options === 'sampled' || option.required) {
-      const value = sampleOption(record, option, classes, random);
+      const value =
+        rules[record.name]?.options?.[option.name]?.(random) ??
+        sampleOption(record, option, classes, random);
       const usual = option.required ?? option.default !== undefined;
       if (usual || random.uniform() < 0.6) options[option.name] = value;
     }
@@ -265,7 +283,8 @@ export function makeSample(record: OpRecord, spec: Spec = {}): Sample {
         ? { data: (results[input.name] as Numbers).slice(), shape }
         : forward && input.name in forward.inputs
           ? forward.inputs[input.name]
-          : makeInput(input, shape, { random, spec, classes, ignoreIndex });
+          : (rules[record.name]?.inputs?.[input.name]?.(shape, lengthOf(record, sizes)) ??
+            makeInput(input, shape, { random, spec, classes, ignoreIndex }));
     if (input.optional && !isPresent(input, spec, forward, random)) continue;
     inputs[input.name] = value;
     // An option that is a number or an array (alpha) is the array then.

@@ -19,6 +19,7 @@ export * from './alignment.js';
 export * from './quantization.js';
 export * from './bits.js';
 export * from './ranking.js';
+export * from './gw.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

@@ -15,4 +15,5 @@
   X(minillm)                  \
   X(alignment)                \
   X(quantization)             \
-  X(ranking)
+  X(ranking)                  \
+  X(gw)

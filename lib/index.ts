@@ -14,6 +14,7 @@ export * from './scaling.js';
 export * from './radius.js';
 export * from './lineprobe.js';
 export * from './perceptron.js';
+export * from './uld.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

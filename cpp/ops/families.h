@@ -11,4 +11,5 @@
   X(optimizer)                \
   X(radius)                   \
   X(lineprobe)                \
-  X(perceptron)
+  X(perceptron)               \
+  X(uld)

@@ -12,4 +12,5 @@
   X(radius)                   \
   X(lineprobe)                \
   X(perceptron)               \
-  X(uld)
+  X(uld)                      \
+  X(transport)

@@ -16,6 +16,11 @@ import type { RealArray } from './types.js';
 
 type Numbers = Int32Array | RealArray;
 type Finish = (result: Record<string, unknown>) => unknown;
+/** Sizes of outputs that no input has, from the sizes that inputs have and the values of options (a choice is its place in the list). */
+export type DerivedSizes = (
+  sizes: Readonly<Record<string, number>>,
+  option: (name: string) => number | undefined,
+) => Record<string, number>;
 
 interface Operand {
   readonly data: Numbers;
@@ -43,22 +48,30 @@ export function background<R>(start: () => R): Promise<R> {
   }
 }
 
+/** Whether the call that is being made is to work on a background thread; asking takes the wish. */
+export function wantsBackground(): boolean {
+  const promised = inBackground;
+  inBackground = false;
+  return promised;
+}
+
 /**
  * Calls an op.
  * @param tensors positional arguments in the order of the record
  * @param finish turns the plain outputs into the op's result
+ * @param derived sizes of outputs that are computed; the op's check in C++ computes them too, and compares
  */
 export function call(
   name: string,
   tensors: readonly unknown[],
   options: unknown,
   finish?: Finish,
+  derived?: DerivedSizes,
 ): never {
-  const promised = inBackground;
-  inBackground = false;
+  const promised = wantsBackground();
   const plan = planNamed(name);
-  if (promised) return runInBackground(plan, tensors, options, finish) as never;
-  const request = read(plan, tensors, options);
+  if (promised) return runInBackground(plan, tensors, options, finish, derived) as never;
+  const request = read(plan, tensors, options, derived);
   const { frame } = plan;
   pack(request, frame);
   invoke(plan.id, frame, request.arrays);
@@ -83,8 +96,9 @@ async function runInBackground(
   tensors: readonly unknown[],
   options: unknown,
   finish?: Finish,
+  derived?: DerivedSizes,
 ): Promise<unknown> {
-  const request = read(plan, tensors, options);
+  const request = read(plan, tensors, options, derived);
   for (const array of request.arrays)
     if (array !== undefined && (array.buffer as { resizable?: boolean }).resizable)
       throw new TypeError(
@@ -137,7 +151,12 @@ function shiftOptions(
   return [tensors.slice(0, last), value];
 }
 
-function read(plan: Plan, positional: readonly unknown[], last: unknown): Request {
+function read(
+  plan: Plan,
+  positional: readonly unknown[],
+  last: unknown,
+  derived: DerivedSizes | undefined,
+): Request {
   const [tensors, options] =
     plan.optionalPositions.length > 0 ? shiftOptions(plan, positional, last) : [positional, last];
   if (options !== undefined && (typeof options !== 'object' || options === null))
@@ -165,7 +184,7 @@ function read(plan: Plan, positional: readonly unknown[], last: unknown): Reques
     const value = given?.[plan.options[i].name];
     values.push(value === undefined ? undefined : readOption(plan, i, value));
   }
-  addOutputs(plan, operands, values, readBuffers(plan, given?.out), arrays);
+  addOutputs(plan, operands, values, readBuffers(plan, given?.out), arrays, derived);
   return { operands, values, arrays, signal };
 }
 
@@ -298,6 +317,7 @@ function addOutputs(
   values: (number | undefined)[],
   buffers: unknown[] | undefined,
   arrays: (Numbers | undefined)[],
+  derived: DerivedSizes | undefined,
 ): void {
   let sizes: Record<string, number> | undefined;
   let isDouble = false;
@@ -320,6 +340,11 @@ function addOutputs(
     } else {
       if (!sizes) {
         sizes = bindSizes(plan, operands);
+        if (derived)
+          Object.assign(
+            sizes,
+            derived(sizes, (name) => optionValue(plan, values, name)),
+          );
         isDouble =
           operands.find((operand, k) => operand && plan.inputs[k].kind === 'real')?.data instanceof
           Float64Array;
@@ -366,6 +391,15 @@ function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Reco
     }
   }
   return sizes;
+}
+
+function optionValue(
+  plan: Plan,
+  values: readonly (number | undefined)[],
+  name: string,
+): number | undefined {
+  const at = plan.options.findIndex((option) => option.name === name);
+  return values[at] ?? plan.defaults[at];
 }
 
 function sizeOf(

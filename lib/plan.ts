@@ -91,7 +91,7 @@ function planOf(record: OpRecord, id: number): Plan {
     id,
     name: record.name,
     inputs: record.inputs.map((input) => {
-      const leading = input.dims.startsWith('*');
+      const leading = /^\*(,|$)/.test(input.dims);
       const trailing = input.dims.endsWith(',*');
       return {
         name: input.name,

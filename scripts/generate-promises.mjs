@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 const lib = fileURLToPath(new URL('../lib/', import.meta.url));
 const families = readdirSync(lib)
   .filter(
-    (file) => file.endsWith('.ts') && readFileSync(lib + file, 'utf8').includes("from './call.js'"),
+    (file) => file.endsWith('.ts') && /from '\.\/(call|steps)\.js'/.test(readFileSync(lib + file, 'utf8')),
   )
-  .filter((file) => !['promises.ts', 'call.ts', 'background.ts'].includes(file))
+  .filter((file) => !['promises.ts', 'call.ts', 'background.ts', 'steps.ts'].includes(file))
   .sort();
 
 const blocks = families.map((file) => {
   const source = readFileSync(lib + file, 'utf8');
   const names = [...source.matchAll(/export function (\w+)[^]*?\n}\n/g)]
-    .filter(([text]) => /\breturn call\(/.test(text))
+    .filter(([text]) => /\breturn (call|compose)\(/.test(text))
     .map(([, name]) => name);
   const module = file.replace(/\.ts$/, '');
   return { module, names };

@@ -87,7 +87,7 @@ struct Checker {
     if (elements != static_cast<double>(a.length))
       return fail(Failure::range, name(i) + " has shape " + shapeText(sizes, rank) + " (" + text(elements) + " elements) but " +
                                       std::to_string(a.length) + " values");
-    const bool leading = !dims.empty() && dims[0].letter == '*', trailing = dims.size() > 1 && dims.back().letter == '*';
+    const bool leading = !dims.empty() && dims[0].letter == '*' && !dims[0].times, trailing = dims.size() > 1 && dims.back().letter == '*';
     const bool open = leading || trailing;
     const int fixed = static_cast<int>(dims.size()) - (open ? 1 : 0), first = leading ? rank - fixed : 0;
     if (isFlattened(dims, sizes, rank, call)) return true;
@@ -230,11 +230,10 @@ struct Checker {
       } else if (d.letter && bound[at]) {
         size += call.dims[at];
       } else if (d.letter) {
-        // A size that no input has comes from the option of that letter's name (k of topK). One that nothing names is 1: the only
-        // layer, where no input cuts the weights into several.
+        // A size that no input has comes from the option of that letter's name (k of topK), or from the record's check.
         const char letter[2] = {d.letter, 0};
         const int option = optionNamed(letter);
-        size += option >= 0 ? static_cast<size_t>(call.options[option]) : 1;
+        size += option >= 0 ? static_cast<size_t>(call.options[option]) : call.dims[at];
       }
       elements *= size;
     }
@@ -303,6 +302,10 @@ Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* array
         c.fail(Failure::range, c.name(i) + " is empty, expected at least one value");
         return c.failure;
       }
+  // A size that nothing names is 1 (the only layer, where no input cuts the weights into several), unless the check knows better.
+  for (const Dims& dims : plan.outputDims)
+    for (const Dim& d : dims)
+      if (!bound[static_cast<unsigned char>(d.letter) & 127]) call.dims[static_cast<unsigned char>(d.letter) & 127] = 1;
   if (plan.record->check && !plan.record->check(call)) {
     c.fail(Failure::range, call.error);
     return c.failure;

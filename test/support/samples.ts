@@ -50,8 +50,10 @@ export const recordOf = (name: string): OpRecord => {
 export const dimsOf = (text: string): string[] => (text === '' ? [] : text.split(','));
 export const letterOf = (dim: string): string => dim.replace(/[+?].*/, '');
 /** The letters of a dimension, which may be a product: `b*t`. */
-const lettersIn = (dim: string): string[] =>
-  (dim.length > 1 ? dim.split('*') : [dim]).map(letterOf);
+const lettersIn = (dim: string): string[] => {
+  const [, left, right] = /^(.)\*(.)$/.exec(dim) ?? [];
+  return left === undefined ? [letterOf(dim)] : [left, right];
+};
 
 /** The letters of an op's inputs in order of appearance, constants left out. */
 export function lettersOf(record: OpRecord): string[] {
@@ -69,7 +71,12 @@ function sizesOf(record: OpRecord, spec: Spec): Record<string, readonly number[]
       spec.sizes?.[letter] ??
       usual[letter] ??
       3 + (i % 4);
-    sizes[letter] = typeof size === 'number' ? [size] : size;
+    // Both sides of a square matrix: a long row costs its square.
+    const isSide = record.inputs.some(
+      ({ dims }) => dimsOf(dims).filter((dim) => dim === letter).length > 1,
+    );
+    sizes[letter] =
+      typeof size !== 'number' ? size : [isSide && size > 130 ? 130 + (size % 8) : size];
   });
   return sizes;
 }
@@ -226,6 +233,11 @@ export function sampleOption(
   return Math.min(low + random.integer(0, 2), option.maximum ?? Infinity);
 }
 
+/** What keeps the samples of an op quick that iterates; its defaults are tested by cases of its own. */
+const quick: Given = {
+  entropicGW: { epsilon: 0.5, outerIterations: 5, innerIterations: 20 },
+};
+
 function makeOptions(
   record: OpRecord,
   spec: Spec,
@@ -244,7 +256,7 @@ function makeOptions(
     const asks = record.outputs.some((output) => output.when === option.name);
     if (asks && option.kind === 'boolean') options[option.name] = spec.everything ?? true;
   }
-  return { ...options, ...spec.given };
+  return { ...(quick[record.name] as Given | undefined), ...options, ...spec.given };
 }
 
 /** Arguments for `record`; for a vector-Jacobian product also the outputs of its forward op, where it takes them. */

@@ -1,0 +1,478 @@
+#include "gw.h"
+
+#include "../engine/family.h"
+#include "../engine/sinkhorn.h"
+#include "softmax.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+// Both graphs in double, with what the loss makes of them. Arrays of the caller are read here only.
+struct GwPair {
+  size_t n, m;
+  bool kl;
+  Scratch<double> c, ct, d, h, ht;  // matrices, transposes; h = h2(D)
+  bool symmetric = false;
+
+  template <class T> GwPair(Call& call, const T* first, const T* second, bool isKl)
+      : n(call.dims[static_cast<int>('a')]),
+        m(call.dims[static_cast<int>('b')]),
+        kl(isKl),
+        c(call, n * n),
+        ct(call, n * n),
+        d(call, m * m),
+        h(call, m * m),
+        ht(call, m * m) {
+    if (!ready()) return;
+    widen(first, n * n, c);
+    widen(second, m * m, d);
+    if (!kl) shift();
+    transpose(call, c, n, n, ct);
+    forRows(call, m, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      writeWide(h + i * m + j, gwCross(readWide(d + i * m + j, count, 1), kl), count);
+    });
+    transpose(call, h, m, m, ht);
+    symmetric = equal(c, ct, n * n) && equal(h, ht, m * m);
+  }
+  bool ready() { return c && ct && d && h && ht; }
+  double factor() const { return kl ? 1.0 : 2.0; }
+
+ private:
+  // A constant far larger than the differences would eat their digits; squares of differences do not depend on it.
+  void shift() {
+    double low = kInfinity, high = -kInfinity;
+    const auto span = [&](const double* x, size_t count) {
+      for (size_t i = 0; i < count; ++i) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+      }
+    };
+    span(c, n * n);
+    span(d, m * m);
+    const double least = low > 0 ? low : high < 0 ? -high : 0.0;
+    if (!(least > high - low) || high - low == kInfinity) return;
+    for (size_t i = 0; i < n * n; ++i) c[i] -= low;
+    for (size_t i = 0; i < m * m; ++i) d[i] -= low;
+  }
+  static bool equal(const double* a, const double* b, size_t count) {
+    for (size_t i = 0; i < count; ++i)
+      if (a[i] != b[i]) return false;
+    return true;
+  }
+};
+
+// Workspace of (L x T): A = f1(C) p 1' + 1 (f2(D) q)' - factor C T h2(D)', and A' with both graphs transposed.
+struct GwTensor {
+  GwPair& pair;
+  size_t n, m;
+  Scratch<double> side, p1, q1, p2, q2, a, b;
+
+  GwTensor(Call& call, GwPair& graphs)
+      : pair(graphs),
+        n(graphs.n),
+        m(graphs.m),
+        side(call, n * m),
+        p1(call, n),
+        q1(call, m),
+        p2(call, n),
+        q2(call, m),
+        a(call, n * m),
+        b(call, n * m) {}
+  bool ready() { return side && p1 && q1 && p2 && q2 && a && b; }
+
+  void setMarginals(Call& call, const double* p, const double* q) {
+    const auto firstSums = [&](const double* x, double* out) {
+      sumRows(call, n, n, out, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+        return gwFirst(readWide(x + i * n + j, count), pair.kl) * readWide(p + j, count);
+      });
+    };
+    firstSums(pair.c, p1);
+    firstSums(pair.ct, p2);
+    sumRows(call, m, m, q1, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      return gwSecond(readWide(pair.d + i * m + j, count), pair.kl) * readWide(q + j, count);
+    });
+    // The transpose of D is not kept: sums of its rows are weighted sums of rows of D.
+    for (size_t j = 0; j < m; ++j) q2[j] = 0;
+    for (size_t i = 0; i < m; ++i)
+      for (size_t j = 0; j < m; j += kWide) {
+        const size_t count = m - j < kWide ? m - j : kWide;
+        writeWide(q2 + j, fma(gwSecond(readWide(pair.d + i * m + j, count), pair.kl), q[i], readWide(q2 + j, count)), count);
+      }
+  }
+  void first(Call& call, const double* plan) { combine(call, plan, pair.ht, pair.c, p1, q1, a); }
+  void second(Call& call, const double* plan) { combine(call, plan, pair.h, pair.ct, p2, q2, b); }
+  // A + A' into a.
+  void both(Call& call, const double* plan) {
+    first(call, plan);
+    if (!pair.symmetric) second(call, plan);
+    const double* other = pair.symmetric ? a : b;
+    forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      const size_t at = i * m + j;
+      writeWide(a + at, readWide(a + at, count) + readWide(other + at, count), count);
+    });
+  }
+
+ private:
+  void combine(Call& call, const double* plan, const double* right, const double* left, const double* u, const double* v, double* out) {
+    product(call, plan, right, n, m, m, side);
+    product(call, left, side, n, n, m, out);
+    const double factor = pair.factor();
+    forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      double* at = out + i * m + j;
+      writeWide(at, fma(readWide(at, count), -factor, broadcast<f64x8>(u[i]) + readWide(v + j, count)), count);
+    });
+  }
+};
+
+inline double planEnergy(Call& call, const double* a, const double* plan, size_t n, size_t m, double* rows) {
+  sumRows(call, n, m, rows,
+          [&](size_t i, size_t j, size_t count) LC_LAMBDA { return readWide(a + i * m + j, count) * readWide(plan + i * m + j, count); });
+  return orderedSum(rows, n);
+}
+
+inline void rowTotals(Call& call, const double* plan, size_t n, size_t m, double* p) {
+  sumRows(call, n, m, p, [&](size_t i, size_t j, size_t count) LC_LAMBDA { return readWide(plan + i * m + j, count); });
+}
+
+// The energy of a plan under its own marginals, and its gradients where asked for.
+template <class T> double gwEnergy(Call& call, GwPair& pair, GwTensor& tensor, const double* plan, T* gradPlan, T* gradC, T* gradD) {
+  const size_t n = pair.n, m = pair.m;
+  Scratch<double> p(call, n), q(call, m), rows(call, n);
+  if (!p || !q || !rows) return 0;
+  rowTotals(call, plan, n, m, p);
+  sumColumns(plan, n, m, q);
+  tensor.setMarginals(call, p, q);
+  tensor.first(call, plan);
+  const double value = planEnergy(call, tensor.a, plan, n, m, rows);
+  if (gradPlan) {
+    if (!pair.symmetric) tensor.second(call, plan);
+    const double* a = tensor.a;
+    const double* b = pair.symmetric ? a : tensor.b;
+    for (size_t i = 0; i < n * m; ++i) gradPlan[i] = static_cast<T>(a[i] + b[i]);
+  }
+  if (!gradC && !gradD) return value;
+  Scratch<double> turned(call, n * m), square(call, n > m ? n * n : m * m);
+  if (!turned || !square) return 0;
+  transpose(call, plan, n, m, turned);
+  const f64x8 zero = broadcast<f64x8>(0);
+  if (gradC) {
+    product(call, plan, pair.h, n, m, m, tensor.side);
+    product(call, tensor.side, turned, n, m, n, square);
+    forRows(call, n, n, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      const f64x8 weight = readWide(p + j, count) * p[i], x = readWide(pair.c + i * n + j, count, 1);
+      const f64x8 own = pair.kl ? select(weight == zero, zero, log(x) * weight) : 2.0 * x * weight;
+      writeWide(gradC + i * n + j, fma(readWide(square + i * n + j, count), -pair.factor(), own), count);
+    });
+  }
+  if (gradD) {
+    product(call, pair.c, plan, n, n, m, tensor.side);
+    product(call, turned, tensor.side, m, n, m, square);
+    forRows(call, m, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      const f64x8 weight = readWide(q + j, count) * q[i], x = readWide(pair.d + i * m + j, count, 1),
+                  cross = readWide(square + i * m + j, count);
+      writeWide(gradD + i * m + j, pair.kl ? weight - cross / x : 2.0 * (x * weight - cross), count);
+    });
+  }
+  return value;
+}
+
+// sum_kl |C_ik - D_jl| T_ij T_kl is no product: all n^2 m^2 terms, for references.
+struct GwAbsolute {
+  const double *c, *d, *plan;
+  size_t n, m;
+
+  // sum_kl |x_ik - y_jl| T_kl; x and y are both graphs or both transposes.
+  double at(const double* x, const double* y, size_t i, size_t j) const {
+    f64x8 total = broadcast<f64x8>(0);
+    for (size_t k = 0; k < n; ++k)
+      for (size_t l = 0; l < m; l += kWide) {
+        const size_t count = m - l < kWide ? m - l : kWide;
+        total = fma(abs(readWide(y + j * m + l, count) - x[i * n + k]), readWide(plan + k * m + l, count), total);
+      }
+    return sum(total);
+  }
+  void fill(Call& call, const double* x, const double* y, double* out) const {
+    parallel(call, n * m, rowGrain(n * m), [&](size_t begin, size_t end) {
+      for (size_t at_ = begin; at_ < end; ++at_) out[at_] = at(x, y, at_ / m, at_ % m);
+    });
+  }
+  template <class T> void gradC(Call& call, T* out) const {
+    parallel(call, n * n, rowGrain(m * m), [&](size_t begin, size_t end) {
+      for (size_t item = begin; item < end; ++item) {
+        const size_t i = item / n, k = item % n;
+        double total = 0;
+        for (size_t j = 0; j < m; ++j)
+          total = fma(
+              plan[i * m + j],
+              rowSumWide(m, [&](size_t l, size_t count)
+                                LC_LAMBDA { return signOf(c[item] - readWide(d + j * m + l, count)) * readWide(plan + k * m + l, count); }),
+              total);
+        out[item] = static_cast<T>(total);
+      }
+    });
+  }
+  // Lanes run along k: C as it lies, the plan by its columns.
+  template <class T> void gradD(Call& call, const double* turned, T* out) const {
+    parallel(call, m * m, rowGrain(n * n), [&](size_t begin, size_t end) {
+      for (size_t item = begin; item < end; ++item) {
+        const size_t j = item / m, l = item % m;
+        double total = 0;
+        for (size_t i = 0; i < n; ++i)
+          total = fma(turned[j * n + i],
+                      rowSumWide(n,
+                                 [&](size_t k, size_t count) LC_LAMBDA {
+                                   return signOf(d[item] - readWide(c + i * n + k, count)) * readWide(turned + l * n + k, count);
+                                 }),
+                      total);
+        out[item] = static_cast<T>(total);
+      }
+    });
+  }
+};
+
+constexpr Input kGraphC{"C", "a,a"}, kGraphD{"D", "b,b"};
+
+// a log(a / b) has no meaning below these.
+template <class T> bool inKlDomain(Call& call) {
+  const T* c = static_cast<const T*>(call.inputs[0]);
+  const T* d = static_cast<const T*>(call.inputs[1]);
+  for (size_t i = 0; i < call.inputLength[0] + call.inputLength[1]; ++i) {
+    const bool first = i < call.inputLength[0];
+    const size_t at = first ? i : i - call.inputLength[0];
+    if (first ? !(c[at] < 0) : !(d[at] <= 0)) continue;
+    __builtin_snprintf(call.error, sizeof call.error, "%s[%zu] is %.9g, expected a number %s for loss 'kl'", first ? "C" : "D", at,
+                       static_cast<double>(first ? c[at] : d[at]), first ? ">= 0" : "> 0");
+    return false;
+  }
+  return true;
+}
+inline bool checkKlDomain(Call& call) { return call.isDouble ? inKlDomain<double>(call) : inKlDomain<float>(call); }
+
+struct GwObjective {
+  static bool check(Call& call) {
+    const double loss = call.options[0];
+    if (loss == kGwKl) return checkKlDomain(call);
+    const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
+    if (loss != kGwAbs || (n <= 64 && m <= 64)) return true;
+    __builtin_snprintf(call.error, sizeof call.error, "%s has %zu rows, expected at most 64 for options.loss 'abs'", n > 64 ? "C" : "D",
+                       n > 64 ? n : m);
+    return false;
+  }
+  static constexpr Record record{
+      "gwObjective",
+      "infigfusion-gw",
+      {kGraphC, kGraphD, {"plan", "a,b", Kind::real, Domain::positive}},
+      {choice("loss", "square,kl,abs"), kGrad},
+      {scalar("value"), gradient("gradPlan", "a,b", "plan"), gradient("gradC", "a,a", "C"), gradient("gradD", "b,b", "D")},
+      false,
+      nullptr,
+      &check};
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
+    const double loss = LC_OPTION(call, loss);
+    T* gradPlan = LC_OUTPUT(T, call, gradPlan);
+    T* gradC = LC_OUTPUT(T, call, gradC);
+    T* gradD = LC_OUTPUT(T, call, gradD);
+    Scratch<double> plan(call, n * m);
+    GwPair pair(call, LC_INPUT(T, call, C), LC_INPUT(T, call, D), loss == kGwKl);
+    GwTensor tensor(call, pair);
+    if (!plan || !pair.ready() || !tensor.ready()) return;
+    widen(LC_INPUT(T, call, plan), n * m, plan);
+    if (loss != kGwAbs) {
+      LC_NUMBER(call, value) = gwEnergy(call, pair, tensor, plan, gradPlan, gradC, gradD);
+      return;
+    }
+    const GwAbsolute all{pair.c, pair.d, plan, n, m};
+    all.fill(call, pair.c, pair.d, tensor.a);
+    LC_NUMBER(call, value) = planEnergy(call, tensor.a, plan, n, m, tensor.p1);
+    if (!gradPlan && !gradC && !gradD) return;
+    all.fill(call, pair.ct, pair.ht, tensor.b);
+    if (gradPlan)
+      for (size_t i = 0; i < n * m; ++i) gradPlan[i] = static_cast<T>(tensor.a[i] + tensor.b[i]);
+    transpose(call, plan, n, m, tensor.side);
+    if (gradC) all.gradC(call, gradC);
+    if (gradD) all.gradD(call, tensor.side, gradD);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// Weights may have any scale, but only one sign and a sum.
+template <class T> bool areWeights(Call& call, const char* name, const T* x, size_t count) {
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double w = static_cast<double>(x[i]);
+    total += w;
+    if (w >= 0 && w < kInfinity) continue;
+    __builtin_snprintf(call.error, sizeof call.error, "options.%s[%zu] is %g, expected a finite number >= 0", name, i, w);
+    return false;
+  }
+  if (total > 0 || count == 0) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "options.%s has the sum 0, expected a positive sum", name);
+  return false;
+}
+
+struct EntropicGw {
+  template <class T> static bool weights(Call& call) {
+    for (int i = 2; i < 5; ++i)
+      if (call.inputs[i] && !areWeights(call, record.inputs[i].name, static_cast<const T*>(call.inputs[i]), call.inputLength[i]))
+        return false;
+    return true;
+  }
+  static bool check(Call& call) {
+    if (!(call.isDouble ? weights<double>(call) : weights<float>(call))) return false;
+    return LC_OPTION(call, loss) != kGwKl || checkKlDomain(call);
+  }
+  static constexpr Record record{
+      "entropicGW",
+      "infigfusion-gw",
+      {kGraphC, kGraphD, optionInput("p", "a", Domain::positive), optionInput("q", "b", Domain::positive),
+       optionInput("initPlan", "a*b", Domain::positive)},
+      {above(number("epsilon", 0.05), 0), choice("loss", "square,kl"), between(integer("outerIterations", 100), 1, 2147483647.0),
+       between(integer("innerIterations", 200), 1, 2147483647.0), atLeast(number("tol", 1e-7), 0), atLeast(number("innerTol", 1e-9), 0),
+       number("gradScale", 2), kGrad},
+      {array("plan", "a,b"), scalar("value"), scalar("objective"), when(array("gradC", "a,a"), "grad"), when(array("gradD", "b,b"), "grad"),
+       scalar("converged"), scalar("iterations"), scalar("change")},
+      false,
+      nullptr,
+      &check};
+
+  // Weights with the sum 1; uniform ones by default.
+  template <class T> static void distribution(const T* given, size_t count, double* out) {
+    for (size_t i = 0; i < count; ++i) out[i] = given ? static_cast<double>(given[i]) : 1.0;
+    const double total = orderedSum(out, count);
+    for (size_t i = 0; i < count; ++i) out[i] /= total;
+  }
+  static void logarithms(const double* x, size_t count, double* out) {
+    for (size_t i = 0; i < count; ++i) out[i] = log(x[i]);
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
+    Scratch<double> plan(call, n * m), kernel(call, n * m), turned(call, n * m), p(call, n), q(call, m), logP(call, n), logQ(call, m);
+    Scratch<double> f(call, n), g(call, m), rows(call, n), errors(call, n);
+    GwPair pair(call, LC_INPUT(T, call, C), LC_INPUT(T, call, D), LC_OPTION(call, loss) == kGwKl);
+    GwTensor tensor(call, pair);
+    if (!plan || !kernel || !turned || !p || !q || !logP || !logQ || !f || !g || !rows || !errors || !pair.ready() || !tensor.ready())
+      return;
+    LC_NUMBER(call, converged) = 1;
+    distribution(LC_INPUT(T, call, p), n, p);
+    distribution(LC_INPUT(T, call, q), m, q);
+    logarithms(p, n, logP);
+    logarithms(q, m, logQ);
+    if (const T* given = LC_INPUT(T, call, initPlan))
+      widen(given, n * m, plan);
+    else
+      forRows(call, n, m,
+              [&](size_t i, size_t j, size_t count) LC_LAMBDA { writeWide(plan + i * m + j, readWide(q + j, count) * p[i], count); });
+    const double epsilon = LC_OPTION(call, epsilon), tol = LC_OPTION(call, tol), scale = -0.5 * LC_OPTION(call, gradScale) / epsilon;
+    const double most = n && m ? LC_OPTION(call, outerIterations) : 0.0;
+    const Sinkhorn sinkhorn{kernel, turned, p, logP, logQ, n, m, f, g, rows, errors};
+    tensor.setMarginals(call, p, q);
+    double change = 0;
+    for (double k = 1; k <= most; ++k) {
+      // Scaled at every start rather than once: a run that goes on from a returned plan is then the same run.
+      rowTotals(call, plan, n, m, rows);
+      const double total = orderedSum(rows, n);
+      forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+        writeWide(plan + i * m + j, readWide(plan + i * m + j, count) / total, count);
+      });
+      tensor.both(call, plan);
+      forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+        writeWide(kernel + i * m + j, readWide(tensor.a + i * m + j, count) * scale, count);
+      });
+      transpose(call, kernel, n, m, turned);
+      sinkhorn.run(call, static_cast<size_t>(LC_OPTION(call, innerIterations)), LC_OPTION(call, innerTol));
+      sumRows(call, n, m, errors, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+        const size_t at = i * m + j;
+        const f64x8 next = exp(readWide(kernel + at, count) + (readWide(g + j, count) + f[i])), moved = next - readWide(plan + at, count);
+        writeWide(plan + at, next, count);
+        return moved * moved;
+      });
+      if (call.outOfMemory) return;
+      change = sqrt(orderedSum(errors, n));
+      LC_NUMBER(call, iterations) = k;
+      if (!(change > tol)) break;  // reached, or NaN
+    }
+    LC_NUMBER(call, change) = change;
+    LC_NUMBER(call, converged) = change <= tol ? 1 : 0;
+    const double value = gwEnergy<T>(call, pair, tensor, plan, nullptr, LC_OUTPUT(T, call, gradC), LC_OUTPUT(T, call, gradD));
+    const f64x8 zero = broadcast<f64x8>(0);
+    sumRows(call, n, m, rows, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      const f64x8 t = readWide(plan + i * m + j, count);
+      return select(t == zero, zero, t * (log(t) - 1.0));
+    });
+    LC_NUMBER(call, value) = value;
+    LC_NUMBER(call, objective) = fma(epsilon, orderedSum(rows, n), value);
+    roundTo(static_cast<const double*>(plan), n * m, LC_OUTPUT(T, call, plan));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct GwBruteForce {
+  static bool check(Call& call) {
+    const size_t n = call.dims[static_cast<int>('a')];
+    if (n <= 8) return true;
+    __builtin_snprintf(call.error, sizeof call.error, "C has %zu rows, expected at most 8", n);
+    return false;
+  }
+  static constexpr Record record{"gwBruteForce",
+                                 "infigfusion-gw",
+                                 {kGraphC, {"D", "a,a"}},
+                                 {atLeast(number("order", 1), 1)},
+                                 {scalar("value"), array("permutation", "a", Kind::index)},
+                                 false,
+                                 nullptr,
+                                 &check};
+
+  // The next permutation in lexicographic order.
+  static bool advance(size_t* s, size_t n) {
+    size_t i = n;
+    while (i > 1 && s[i - 2] > s[i - 1]) --i;
+    if (i < 2) return false;
+    size_t j = n - 1;
+    while (s[j] < s[i - 2]) --j;
+    const auto swap = [&](size_t a, size_t b) {
+      const size_t kept = s[a];
+      s[a] = s[b];
+      s[b] = kept;
+    };
+    swap(i - 2, j);
+    for (size_t a = i - 1, b = n - 1; a < b; ++a, --b) swap(a, b);
+    return true;
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.dims[static_cast<int>('a')];
+    const T* c = LC_INPUT(T, call, C);
+    const T* d = LC_INPUT(T, call, D);
+    int32_t* permutation = LC_OUTPUT(int32_t, call, permutation);
+    const double order = LC_OPTION(call, order);
+    Scratch<double> costs(call, n * n * n * n);
+    if (!costs) return;
+    for (size_t i = 0; i < n * n; ++i)
+      for (size_t j = 0; j < n * n; ++j) {
+        const double x = abs(static_cast<double>(c[i]) - static_cast<double>(d[j]));
+        costs[i * n * n + j] = order == 1 ? x : order == 2 ? x * x : pow(x, order);
+      }
+    size_t s[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    double best = 0;
+    bool first = true;
+    do {
+      double total = 0;
+      for (size_t i = 0; i < n; ++i)
+        for (size_t j = 0; j < n; ++j) total += costs[((i * n + j) * n + s[i]) * n + s[j]];
+      if (!first && !(total < best)) continue;
+      first = false;
+      best = total;
+      for (size_t i = 0; i < n; ++i) permutation[i] = static_cast<int32_t>(s[i]);
+    } while (advance(s, n));
+    LC_NUMBER(call, value) = n ? best / static_cast<double>(n * n) : 0.0;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+
+LOGITCORE_FAMILY(gw, GwObjective, EntropicGw, GwBruteForce)
+}  // namespace logitcore

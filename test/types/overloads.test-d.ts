@@ -15,8 +15,10 @@ import {
   rlhfTokenLoss,
   skewKl,
   softmax,
+  sort,
   topK,
   wdrLoss,
+  uldLoss,
   zLossRegularizer,
   type OpRecord,
   type Reduction,
@@ -156,3 +158,14 @@ export type Sequences = [
 ];
 // @ts-expect-error a weight is no option of this divergence
 skewKl(narrow, narrow, { lam: 0.5 });
+// Indices of a sort, and the gradient of a loss between vocabularies, are there when asked for.
+export const values = sort(f32);
+export const valuesAndIndices = sort(f64, { indices: true });
+export const uld = uldLoss(narrow, narrow, { reduction: 'none', grad: true, mask: [1, 0] });
+export type Sorts = [
+  Assert<Same<typeof values.values, Float32Array>>,
+  Assert<Same<typeof values.indices, undefined>>,
+  Assert<Same<typeof valuesAndIndices.indices, Int32Array>>,
+  Assert<Same<typeof uld.loss, Float32Array>>,
+  Assert<Same<typeof uld.gradStudent, Float32Array>>,
+];

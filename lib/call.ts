@@ -331,7 +331,11 @@ function addOutputs(
     } else {
       if (!sizes) {
         sizes = bindSizes(plan, operands);
-        if (derived) Object.assign(sizes, derived(sizes, (name) => optionValue(plan, values, name)));
+        if (derived)
+          Object.assign(
+            sizes,
+            derived(sizes, (name) => optionValue(plan, values, name)),
+          );
         isDouble =
           operands.find((operand, k) => operand && plan.inputs[k].kind === 'real')?.data instanceof
           Float64Array;

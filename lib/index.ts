@@ -15,6 +15,7 @@ export * from './radius.js';
 export * from './lineprobe.js';
 export * from './perceptron.js';
 export * from './gw.js';
+export * from './gld.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

@@ -26,7 +26,8 @@ enum class Domain : uint8_t { any, probability, logProbability, positive, gradie
 // dims: comma-separated sizes. A letter is a size that all arrays of the call agree on, '*' any leading dimensions
 // (also none), "m,*" any trailing ones, "n+1" a size plus a constant, "b*t" as many values as two sizes give, in one dimension or in
 // both ("**t" with all leading ones). Of outputs also "m?perChannel": 1 unless that option is set; and a size that no input gives is
-// that of the option of its name, else what the check puts into call.dims (lib tells call() the same), else 1. Elements count as rows x columns: '*' or n rows of c columns.
+// that of the option of its name, else what the check puts into call.dims (lib tells call() the same), else 1. Elements count as rows x
+// columns: '*' or n rows of c columns.
 struct Input {
   const char* name = nullptr;
   const char* dims = "";

@@ -12,4 +12,5 @@
   X(radius)                   \
   X(lineprobe)                \
   X(perceptron)               \
-  X(gw)
+  X(gw)                       \
+  X(gld)

@@ -4,6 +4,7 @@
 #include "../cpp/ops/binary.h"
 #include "../cpp/ops/divergence.h"
 #include "../cpp/ops/normalization.h"
+#include "../cpp/ops/pair_divergence.h"
 #include "../cpp/ops/radius.h"
 #include "../cpp/ops/selection.h"
 #include "../cpp/ops/softmax.h"
@@ -83,6 +84,9 @@ LC_SWEEPS(CrossEntropySoft)
 LC_SWEEPS(Entropy)
 LC_SWEEPS(KlDiv)
 LC_SWEEPS(JsDivergence)
+LC_SWEEPS(SymmetricKl)
+LC_SWEEPS(SkewKl)
+LC_SWEEPS(TotalVariation)
 LC_SWEEPS(TaylorSoftmax)
 LC_SWEEPS(SphericalSoftmax)
 LC_SWEEPS(StableMax)

@@ -1,8 +1,9 @@
 /**
- * `npm start`: a classifier of handwritten digits. The network runs in TensorFlow.js (wasm backend), the loss and its
- * gradient in logitcore. Prints the loss and the accuracy on held-out images after every epoch, compares the time of
- * the loss step with TensorFlow.js's own, and draws the curves into examples/out. Training images are shifted at random,
- * so their loss may lie above that of the held-out ones.
+ * `npm start`: handwritten digits. A wide network is trained in TensorFlow.js (wasm backend) with loss and gradient from
+ * logitcore; then it teaches a tiny one by several distillation losses, each with the same seeds and steps. Prints losses and
+ * accuracies on held-out images, compares the time of the loss step with TensorFlow.js's own, and draws the curves into
+ * examples/out. Training images are shifted at random, so their loss may lie above that of the held-out ones.
+ * `npm start -- --quick` trains the students with one seed instead of three.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -10,26 +11,37 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import cliProgress from 'cli-progress';
+import { Command } from 'commander';
 import { info } from 'logitcore';
-import { createTfjsOps } from 'logitcore/tfjs';
 import { palette, writePlot, type Panel } from '../bench/plot.js';
 import {
-  loadDigits,
-  pixels,
-  randomGenerator,
-  shiftedBatch,
-  shuffled,
-  type DigitSet,
-} from './mnist.js';
+  compareWithPapers,
+  distil,
+  mean,
+  methods,
+  spread,
+  studentSteps,
+  studentUnits,
+  type Result,
+} from './distillation.js';
+import { loadDigits, pixels, type DigitSet } from './mnist.js';
+import {
+  batchSize,
+  createNetwork,
+  evaluate,
+  losses,
+  stepsOf,
+  train,
+  type Network,
+} from './training.js';
 
 const seed = 7;
 const heldOut = 2000;
-const hiddenUnits = 128;
-const batchSize = 100;
+const teacherUnits = 128;
 const epochs = 15;
 const learningRate = 2e-3;
-
-const { crossEntropy } = createTfjsOps(tf);
+const studentSeeds = [1, 2, 3];
+const { crossEntropy } = losses;
 
 interface Epoch {
   epoch: number;
@@ -38,74 +50,53 @@ interface Epoch {
   testAccuracy: number;
 }
 
-function createNetwork() {
-  const weights = (inputs: number, outputs: number, name: string) =>
-    tf.variable(
-      tf.randomNormal([inputs, outputs], 0, Math.sqrt(2 / inputs), 'float32', seed),
-      true,
-      name,
-    );
-  const bias = (outputs: number, name: string) => tf.variable(tf.zeros([outputs]), true, name);
-  const hiddenWeights = weights(pixels, hiddenUnits, 'hidden');
-  const hiddenBias = bias(hiddenUnits, 'hiddenBias');
-  const outputWeights = weights(hiddenUnits, 10, 'output');
-  const outputBias = bias(10, 'outputBias');
-  return (images: tf.Tensor2D): tf.Tensor2D => {
-    const hidden = tf.relu(tf.add(tf.matMul(images, hiddenWeights), hiddenBias));
-    return tf.add(tf.matMul(hidden, outputWeights), outputBias);
-  };
+interface TestSet {
+  images: tf.Tensor2D;
+  labels: Int32Array;
 }
 
-type Network = ReturnType<typeof createNetwork>;
-
-function evaluate(network: Network, images: tf.Tensor2D, labels: Int32Array) {
-  return tf.tidy(() => {
-    const logits = network(images);
-    const guesses = tf.argMax(logits, 1).dataSync();
-    const right = labels.filter((label, i) => label === guesses[i]).length;
-    return { loss: crossEntropy(logits, labels).dataSync()[0], accuracy: right / labels.length };
-  });
-}
-
-function train(network: Network, training: DigitSet, test: DigitSet): Epoch[] {
-  const testImages = tf.tensor2d(test.images, [test.labels.length, pixels]);
-  // The schedule below sets the rate, which the types of tfjs keep to its subclasses.
-  const optimizer = tf.train.adam(learningRate) as tf.AdamOptimizer & { learningRate: number };
-  const random = randomGenerator(seed + 1);
-  const steps = Math.floor(training.labels.length / batchSize);
-  const bar = new cliProgress.SingleBar(
-    {
-      format: 'training {bar} epoch {epoch}/{epochs} | loss {loss}',
-      clearOnComplete: true,
-      hideCursor: true,
-    },
+const progressBar = (format: string) =>
+  new cliProgress.SingleBar(
+    { format, clearOnComplete: true, hideCursor: true },
     cliProgress.Presets.shades_classic,
   );
-  bar.start(epochs * steps, 0, { epoch: 1, epochs, loss: '' });
+
+function trainTeacher(network: Network, training: DigitSet, test: TestSet): Epoch[] {
+  const bar = progressBar('teacher {bar} epoch {epoch}/{epochs} | loss {loss}');
   const history: Epoch[] = [];
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    // Half a cosine from the full rate to nearly none.
-    optimizer.learningRate = learningRate * 0.5 * (1 + Math.cos((Math.PI * (epoch - 1)) / epochs));
-    const order = shuffled(training.labels.length, random);
-    let total = 0;
-    for (let step = 0; step < steps; step++) {
-      const rows = order.slice(step * batchSize, (step + 1) * batchSize);
-      const labels = rows.map((row) => training.labels[row]);
-      total += tf.tidy(() => {
-        const batch = tf.tensor2d(shiftedBatch(training, rows, random), [batchSize, pixels]);
-        const cost = optimizer.minimize(
-          () => crossEntropy(network(batch), labels) as tf.Scalar,
-          true,
-        );
-        return cost!.dataSync()[0];
-      });
-      bar.increment(1, { epoch, loss: (total / (step + 1)).toFixed(4) });
-    }
-    const { loss, accuracy } = evaluate(network, testImages, test.labels);
-    history.push({ epoch, trainLoss: total / steps, testLoss: loss, testAccuracy: accuracy });
-  }
+  bar.start(epochs * stepsOf(training), 0, { epoch: 1, epochs, loss: '' });
+  train({
+    network,
+    digits: training,
+    loss: ([logits], labels) => crossEntropy(logits, labels),
+    epochs,
+    learningRate,
+    seed: seed + 1,
+    onStep: (loss) => {
+      bar.increment(1, { epoch: history.length + 1, loss: loss.toFixed(4) });
+    },
+    onEpoch: (epoch, trainLoss) => {
+      const { loss, accuracy } = evaluate(network, test.images, test.labels);
+      history.push({ epoch, trainLoss, testLoss: loss, testAccuracy: accuracy });
+    },
+  });
   bar.stop();
   return history;
+}
+
+function trainStudents(
+  teacher: Network,
+  training: DigitSet,
+  test: TestSet,
+  seeds: readonly number[],
+): Result[] {
+  const bar = progressBar('students {bar} {method}, seed {number}');
+  bar.start(methods.length * seeds.length * studentSteps(training), 0, { method: '', number: '' });
+  const results = distil(teacher, training, test, seeds, (method, number) => {
+    bar.increment(1, { method, number });
+  });
+  bar.stop();
+  return results;
 }
 
 /** Value and gradient of the loss on one batch of logits, in turns, the order changing every round. */
@@ -134,7 +125,7 @@ function timeLossStep(labels: Int32Array) {
   return { own: ownTime, theirs: theirTime };
 }
 
-async function plot(file: string, history: Epoch[]): Promise<void> {
+async function plot(file: string, history: Epoch[], results: Result[]): Promise<void> {
   const values = history.flatMap(({ epoch, trainLoss, testLoss, testAccuracy }) => [
     { epoch, panel: 'cross-entropy', curve: 'training (shifted)', value: trainLoss },
     { epoch, panel: 'cross-entropy', curve: 'held out', value: testLoss },
@@ -166,26 +157,63 @@ async function plot(file: string, history: Epoch[]): Promise<void> {
       },
     },
   });
+  const students: Panel = {
+    title: 'students, held-out accuracy (%)',
+    width: 330,
+    height: 240,
+    data: {
+      values: results.flatMap(({ method, accuracies }) =>
+        accuracies.map((accuracy) => ({ method, accuracy: 100 * accuracy })),
+      ),
+    },
+    mark: { type: 'point', filled: true, size: 70, opacity: 0.8 },
+    encoding: {
+      x: {
+        field: 'accuracy',
+        type: 'quantitative',
+        scale: { zero: false },
+        axis: { title: null },
+      },
+      y: {
+        field: 'method',
+        type: 'nominal',
+        sort: results.map(({ method }) => method),
+        axis: { title: null },
+      },
+      color: { value: palette[0] },
+    },
+  };
   await writePlot(file, {
     data: { values },
     title: { text: 'MNIST digits, tfjs network, logitcore loss', anchor: 'middle', offset: 12 },
-    hconcat: [panel('cross-entropy'), panel('accuracy (%)')],
+    hconcat: [panel('cross-entropy'), panel('accuracy (%)'), students],
   });
 }
 
 async function main(): Promise<void> {
+  const { quick } = new Command('npm start --')
+    .option('--quick', 'train the students with one seed instead of three')
+    .parse()
+    .opts<{ quick?: boolean }>();
+  const seeds = quick ? studentSeeds.slice(0, 1) : studentSeeds;
   const started = performance.now();
   const wasm = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(`${path.dirname(wasm)}${path.sep}`);
   await tf.setBackend('wasm');
   await tf.ready();
 
-  const { training, test } = loadDigits(heldOut, seed);
+  const digits = loadDigits(heldOut, seed);
+  const { training } = digits;
+  const test = {
+    images: tf.tensor2d(digits.test.images, [heldOut, pixels]),
+    labels: digits.test.labels,
+  };
   console.log(
     `${training.labels.length} training and ${heldOut} held-out images; ` +
       `tfjs ${tf.version.tfjs} (${tf.getBackend()}), logitcore ${info().version} (${info().isa})`,
   );
-  const history = train(createNetwork(), training, test);
+  const teacher = createNetwork(teacherUnits, seed);
+  const history = trainTeacher(teacher, training, test);
   for (const { epoch, trainLoss, testLoss, testAccuracy } of history)
     console.log(
       `epoch ${String(epoch).padStart(2)}   train loss ${trainLoss.toFixed(4)}   ` +
@@ -197,8 +225,20 @@ async function main(): Promise<void> {
     `loss step on [${batchSize},10], value and gradient: logitcore ${own.toFixed(0)} µs, ` +
       `tfjs ${theirs.toFixed(0)} µs (${(theirs / own).toFixed(1)} times as long)`,
   );
+  const results = trainStudents(teacher, training, test, seeds);
+  console.log(
+    `students with ${studentUnits} hidden units (the teacher has ${teacherUnits}), held-out accuracy in % over ${seeds.length} seed${seeds.length === 1 ? '' : 's'}:`,
+  );
+  for (const { method, accuracies } of results) {
+    const percent = accuracies.map((accuracy) => 100 * accuracy);
+    console.log(
+      `  ${method.padEnd(20)} ${mean(percent).toFixed(2)} ± ${spread(percent).toFixed(2)}   (${percent.map((x) => x.toFixed(2)).join(', ')})`,
+    );
+  }
+  for (const line of compareWithPapers(results)) console.log(`  ${line}`);
+
   const picture = fileURLToPath(new URL('./out/digits.svg', import.meta.url));
-  await plot(picture, history);
+  await plot(picture, history, results);
   console.log(`curves: ${path.relative(process.cwd(), picture)}`);
   console.log(`${((performance.now() - started) / 1e3).toFixed(0)} s in all`);
 }

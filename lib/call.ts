@@ -251,6 +251,7 @@ function readInput(plan: Plan, input: InputPlan, value: unknown): Operand {
     });
     return { data, rank: 1, shape: [data.length] };
   }
+  if (input.kind === 'mask' && Array.isArray(value)) return readMaskList(plan, input, value);
   const operand = readOperand(plan.name, input.label, value);
   if (input.kind !== 'mask') return operand;
   const data: unknown = operand.data;
@@ -262,6 +263,14 @@ function readInput(plan: Plan, input: InputPlan, value: unknown): Operand {
   throw new TypeError(
     `${plan.name}: ${input.label} must be a Uint8Array or Int32Array, got ${kindOf(data)}`,
   );
+}
+
+function readMaskList(plan: Plan, input: InputPlan, value: readonly unknown[]): Operand {
+  const data = Int32Array.from(value, (x, at) => {
+    if (typeof x === 'number' || typeof x === 'boolean') return x ? 1 : 0;
+    throw new TypeError(`${plan.name}: ${input.label}[${at}] must be 0 or 1, got ${kindOf(x)}`);
+  });
+  return { data, rank: 1, shape: [data.length] };
 }
 
 function checkAttached(op: string, name: string, { buffer }: ArrayBufferView): void {

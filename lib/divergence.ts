@@ -140,6 +140,94 @@ export function jsDivergence<A extends RealArray, const O extends JsDivergenceOp
   return call('jsDivergence', [student, teacher], options);
 }
 
+/** Options of the divergences whose teacher is a constant. */
+export interface StudentOptions<A extends RealArray = RealArray> extends CallOptions {
+  /** Divides both logits; default 1. */
+  temperature?: number;
+  /** Multiplies loss and gradient by `T^2`; default false. */
+  scaleByT2?: boolean;
+  /** Drops the terms of classes that are -Infinity on either side, without renormalising; default false. */
+  maskInf?: boolean;
+  /** Marks rows `[n]`: a row whose label is ignoreIndex is not read and gives loss 0 and gradient 0. */
+  labels?: Int32Array;
+  /** Default -100. */
+  ignoreIndex?: number;
+  /** Default 'mean', over counted rows. */
+  reduction?: Reduction;
+  /** Also compute the gradient of the student's logits; default false. */
+  grad?: boolean;
+  out?: { loss?: A; gradStudent?: A };
+}
+
+/** The loss, and the student's gradient if it was asked for. */
+export type StudentLoss<O, A> = Simplify<
+  { loss: Reduced<O, A> } & When<O, 'grad', 'gradStudent', A>
+>;
+
+export interface SymmetricKlOptions<A extends RealArray = RealArray> extends StudentOptions<A> {
+  /** Share of the reverse divergence, in [0, 1]; default 0.9. */
+  lam?: number;
+}
+
+/**
+ * Forward and reverse Kullback-Leibler divergence mixed, `(1 - lam) KL(teacher || student) + lam KL(student || teacher)` in nats
+ * (DistiLLM's symmetric KL, Ko et al. 2024, arXiv 2402.03898).
+ *
+ * A class dead (-Infinity) on both sides has no term; one that is dead on one side makes the divergence that needs it Infinity, unless
+ * `maskInf` drops it. A divergence with share 0 does not count at all.
+ * @param student logits `[n, c]`
+ * @param teacher logits `[n, c]`, a constant
+ * @returns `loss` (a number, or `[n]` for reduction 'none') and `gradStudent` `[n, c]` if `grad`
+ * @throws TypeError or RangeError for a wrong type, shape or option
+ */
+export function symmetricKl<A extends RealArray, const O extends SymmetricKlOptions<A> = {}>(
+  student: Tensor<A>,
+  teacher: Tensor<A>,
+  options?: Exact<O, SymmetricKlOptions<A>>,
+): StudentLoss<O, A> {
+  return call('symmetricKl', [student, teacher], options);
+}
+
+export interface SkewKlOptions<A extends RealArray = RealArray> extends StudentOptions<A> {
+  /** Share of the divergence's first side in the mixture, in [0, 1); default 0.1. 0 is the plain divergence. */
+  alpha?: number;
+  /** 'forward' is an expectation over the teacher, 'reverse' over the student; default 'forward'. */
+  direction?: 'forward' | 'reverse';
+}
+
+/**
+ * Skew Kullback-Leibler divergence of two rows of logits (Ko et al. 2024, arXiv 2402.03898), in nats, with p the student's and q the
+ * teacher's softmax: `KL(q || alpha q + (1 - alpha) p)` for 'forward', `KL(p || (1 - alpha) q + alpha p)` for 'reverse'. At most
+ * `-log(alpha)`, so classes that are dead (-Infinity) on one side are no trouble; `maskInf` drops them all the same.
+ * @param student logits `[n, c]`
+ * @param teacher logits `[n, c]`, a constant
+ * @returns `loss` (a number, or `[n]` for reduction 'none') and `gradStudent` `[n, c]` if `grad`
+ * @throws TypeError or RangeError for a wrong type, shape or option
+ */
+export function skewKl<A extends RealArray, const O extends SkewKlOptions<A> = {}>(
+  student: Tensor<A>,
+  teacher: Tensor<A>,
+  options?: Exact<O, SkewKlOptions<A>>,
+): StudentLoss<O, A> {
+  return call('skewKl', [student, teacher], options);
+}
+
+/**
+ * Total variation distance of the softmaxes p and q of two rows of logits, `sum_j |p_j - q_j| / 2`, at most 1 (as in DistiLLM, Ko et al.
+ * 2024, arXiv 2402.03898). Its gradient counts classes with `p_j = q_j` as flat.
+ * @param student logits `[n, c]`
+ * @param teacher logits `[n, c]`, a constant
+ * @returns `loss` (a number, or `[n]` for reduction 'none') and `gradStudent` `[n, c]` if `grad`
+ * @throws TypeError or RangeError for a wrong type, shape or option
+ */
+export function totalVariation<A extends RealArray, const O extends StudentOptions<A> = {}>(
+  student: Tensor<A>,
+  teacher: Tensor<A>,
+  options?: Exact<O, StudentOptions<A>>,
+): StudentLoss<O, A> {
+  return call('totalVariation', [student, teacher], options);
+}
+
 export interface EntropyOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Divides the logits; default 1. */
   temperature?: number;

@@ -59,3 +59,43 @@ export function topK<A extends RealArray>(
 ): { values: A; indices: Int32Array } {
   return call('topK', [logits], options);
 }
+
+export interface ArgsortOptions extends CallOptions {
+  /** The largest first; default false. */
+  descending?: boolean;
+  out?: { indices?: Int32Array };
+}
+
+/**
+ * The order of every row: `x[indices[0]] <= x[indices[1]] <= ...`, or `>=` if `descending`. The sort is stable: equal values (-0 equals
+ * +0) keep the order of their indices in both directions. NaN comes last in both. A row of any length uses all threads.
+ * @param x `[..., c]`
+ * @returns `indices` `[..., c]`, columns of each row
+ * @throws TypeError or RangeError for a wrong type, shape or option
+ */
+export function argsort(x: Logits, options?: ArgsortOptions): { indices: Int32Array } {
+  return call('argsort', [x], options);
+}
+
+export interface SortOptions<A extends RealArray = RealArray> extends CallOptions {
+  /** The largest first; default false. */
+  descending?: boolean;
+  /** Also give the order, as {@link argsort} does; default false. */
+  indices?: boolean;
+  /** Write into these arrays instead of new ones; values may be the array of x. */
+  out?: { values?: A; indices?: Int32Array };
+}
+
+/**
+ * Every row sorted: `values[0] <= values[1] <= ...`, or `>=` if `descending`. Stable as {@link argsort} is, so `values[i] =
+ * x[indices[i]]` to the sign of zero; NaN comes last in both directions.
+ * @param x `[..., c]`
+ * @returns `values` `[..., c]`, and `indices` `[..., c]` if `indices`
+ * @throws TypeError or RangeError for a wrong type, shape or option
+ */
+export function sort<A extends RealArray, const O extends SortOptions<A> = {}>(
+  x: Logits<A>,
+  options?: Exact<O, SortOptions<A>>,
+): Simplify<{ values: A } & When<O, 'indices', 'indices', Int32Array>> {
+  return call('sort', [x], options);
+}

@@ -30,7 +30,7 @@ export type Exact<O, Shape> = O & { [K in Exclude<keyof O, keyof Shape>]: never 
 type Flag<O, Name extends string> = Name extends keyof O ? O[Name & keyof O] : undefined;
 
 /** Which entries count: 0 drops one. */
-export type Mask = Uint8Array | Int32Array;
+export type Mask = Uint8Array | Int32Array | readonly (number | boolean)[];
 
 /** The type of a reduced output under options `O`. */
 export type Reduced<O, A, Default extends Reduction = 'mean'> = 'reduction' extends keyof O

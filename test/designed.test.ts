@@ -151,12 +151,18 @@ function expectZero(record: OpRecord, result: Result, where: string): void {
   }
 }
 
+/** Means over nothing that their sheets define as NaN. */
+const meanOfNothing: Readonly<Partial<Record<string, string>>> = {
+  uldLoss: 'its mean over no row is NaN',
+};
+
 describe('no rows', () => {
   for (const record of ops().filter((r) =>
     lettersOf(r).some((letter) => letter === 'n' || letter === '*'),
   ))
-    test(record.name, () => {
+    test([record.name, meanOfNothing[record.name]].filter(Boolean).join(': '), () => {
       for (const given of reductionsOf(record)) {
+        if (record.name in meanOfNothing && given.reduction === 'mean') continue;
         const { spec } = validSample(record, { given, optional: 'all' });
         for (const double of [false, true]) {
           const empty: Spec = { ...spec, double, sizes: { ...spec.sizes, n: 0, '*': [0] } };

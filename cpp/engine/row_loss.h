@@ -9,6 +9,7 @@
 #include "definition.h"
 #include "row_exp.h"
 #include "row_moments.h"
+#include "short_rows.h"
 #include "tiny_rows.h"
 
 namespace logitcore {
@@ -204,9 +205,19 @@ template <class D, class T> struct RowLoss {
   }
 
   void tinyRows(size_t begin, size_t end);
+  void shortRows(size_t begin, size_t end);
+  // The rows of a group that no row of the next one stood beside.
+  void finishGroup(WaitingGroup<T>& group) {
+    for (size_t r = 0; r < kGroup; ++r) {
+      if (!group.out[r]) continue;
+      sweepAlone<T>(group.of(r), c);
+      group.finish(r, targeted);
+    }
+  }
 
   void rows(size_t begin, size_t end) {
     if (c <= kTinyColumns) return tinyRows(begin * L, end * L < call.rows ? end * L : call.rows);
+    if (exponentials && !moments && softcap == 0 && !smooth && c <= kShortColumns) return shortRows(begin, end);
     const size_t count = blockCount(c);
     Scratch<Block<T>> blocks(call, count);
     Scratch<double> factors(call, 2 * count);

@@ -109,6 +109,69 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
   }
 }
 
+template <class D, class T> void RowLoss<D, T>::shortRows(size_t begin, size_t end) {
+  const T scale = static_cast<T>(shape.inverseTemperature * Base<T>::perNat);
+  WaitingGroup<T> before;
+  for (size_t base = begin; base < end; base += kGroup) {
+    const size_t count = end - base < kGroup ? end - base : kGroup;
+    RowGroup<T> group;
+    WaitingGroup<T> next;
+    alignas(64) double target[kGroup] = {}, isTop[kGroup] = {}, loss[kGroup], more[kGroup];
+    double parameter[kMaxParameters][kGroup] = {};
+    for (size_t r = 0; r < count; ++r) {
+      const size_t i = base + r;
+      T* out = grad ? grad + i * c : nullptr;
+      if (!kept(i)) {
+        if (out) __builtin_memset(static_cast<void*>(out), 0, c * sizeof(T));
+        continue;
+      }
+      const T* x = logits + i * c;
+      const size_t y = targeted ? static_cast<size_t>(marks[i]) : 0;
+      target[r] = static_cast<double>(x[y]);
+      if (!out) {
+        group.template add<false>(r, Plain<T>{x}, c, scale, out, Nothing<T>{});
+      } else if (before.out[r]) {
+        group.template add<true>(r, Plain<T>{x}, c, scale, out, before.of(r).block(0));
+        before.finish(r, targeted);
+      } else {
+        group.template add<true>(r, Plain<T>{x}, c, scale, out, Nothing<T>{});
+      }
+      isTop[r] = group.argMax[r] == y;
+      next.out[r] = out;
+      next.target[r] = y;
+      if constexpr (HasParameters<D>::value) {
+        double p[kMaxParameters] = {};
+        d.rowParameters(i, static_cast<int32_t>(y), p);
+        for (int q = 0; q < kMaxParameters; ++q) parameter[q][r] = p[q];
+      }
+    }
+    const f64x8 adjust = group.adjust(), zero = broadcast<f64x8>(0);
+    Facts<f64x8> f;
+    f.max = load<f64x8>(group.max);
+    f.others = group.others(adjust);
+    f.target = load<f64x8>(target);
+    f.targetIsMax = load<f64x8>(isTop) != zero;
+    f.smoothShift = f.mean = f.m2 = zero;
+    for (int q = 0; q < kMaxParameters; ++q) f.parameter[q] = load<f64x8>(parameter[q]);
+    f64x8 value = zero, extra = zero;
+    Coefficients<f64x8> k;
+    k.e = k.x = k.constant = k.w = k.atTarget = zero;
+    evaluate(d, f, shape, grad != nullptr, zero, value, extra, k);
+    store(loss, value);
+    store(more, extra);
+    store(next.slope, k.e * adjust);
+    store(next.atTarget, k.atTarget);
+    for (size_t r = 0; r < count; ++r) {
+      const bool in = kept(base + r);
+      losses[base + r] = in ? loss[r] : 0;
+      if (extras) extras[base + r] = in ? more[r] : 0;
+    }
+    finishGroup(before);
+    before = next;
+  }
+  finishGroup(before);
+}
+
 // Per-row values become the loss output: an array, or their sum (already divided).
 template <class T> inline void reduceRows(Call& call, int output, int reduction, const double* values) {
   const Output& o = call.record->outputs[output];

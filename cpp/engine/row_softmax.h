@@ -1,6 +1,7 @@
 // Softmax and log-softmax of every row: the statistics sweep of row_exp.h and one map sweep.
 #pragma once
 #include "row_exp.h"
+#include "short_rows.h"
 #include "tiny_rows.h"
 
 namespace logitcore {
@@ -9,20 +10,24 @@ namespace LOGITCORE_LEVEL {
 // What is left to do for a row when its sum is known. It waits until the next row's exponentials are computed.
 template <bool Log, class T> struct SoftmaxRest;
 template <class T> struct SoftmaxRest<false, T> : Scaling<T> {
-  SoftmaxRest(const T*, T* y, const RowSum&, double others, double, double* factors) : Scaling<T>{y, 1.0 / (1.0 + others), factors} {}
+  SoftmaxRest() = default;
+  SoftmaxRest(const T*, T* y, double, double normaliser, double, const double* factors) : Scaling<T>{y, normaliser, factors} {}
+  template <class V> LC_FN static V normaliserOf(V others) { return broadcast<V>(1) / (broadcast<V>(1) + others); }
 };
 // (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
 template <class T> struct SoftmaxRest<true, T> {
   using W = Vec<T>;
-  const T* x;
-  T* y;
-  W top, scale, minusLogSum;
-  SoftmaxRest(const T* logits, T* out, const RowSum& s, double others, double inverseTemperature, double*)
+  const T* x = nullptr;
+  T* y = nullptr;
+  W top = broadcast<W>(0), scale = top, minusLogSum = top;
+  SoftmaxRest() = default;
+  template <class V> LC_FN static V normaliserOf(V others) { return -log1p(others); }
+  SoftmaxRest(const T* logits, T* out, double max, double normaliser, double inverseTemperature, const double*)
       : x(logits),
         y(out),
-        top(broadcast<W>(static_cast<T>(s.max))),
+        top(broadcast<W>(static_cast<T>(max))),
         scale(broadcast<W>(static_cast<T>(inverseTemperature))),
-        minusLogSum(broadcast<W>(static_cast<T>(-log1p(others)))) {}
+        minusLogSum(broadcast<W>(static_cast<T>(normaliser))) {}
   LC_FN SoftmaxRest block(size_t b) const {
     SoftmaxRest r = *this;
     r.x += b * kBlock;
@@ -73,10 +78,43 @@ template <bool Log, class T> struct SoftmaxRows {
     const RowSum s =
         rowSum<!Log>(Plain<T>{x}, c, inverseTemperature, Log ? Destination<T>{} : Destination<T>{y, spare}, blocks, factors, beside);
     const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
-    return Rest(x, y, s, others, inverseTemperature, factors);
+    return Rest(x, y, s.max, Rest::normaliserOf(others), inverseTemperature, factors);
+  }
+
+  void shortRows(size_t begin, size_t end) const {
+    const T scale = static_cast<T>(inverseTemperature * Base<T>::perNat);
+    const double one = 1;
+    Rest rest[kGroup];
+    size_t waiting = 0;
+    for (size_t base = begin; base < end; base += kGroup) {
+      const size_t count = end - base < kGroup ? end - base : kGroup;
+      RowGroup<T> group;
+      for (size_t r = 0; r < count; ++r) {
+        const Plain<T> x{logits + (base + r) * c};
+        if (r < waiting)
+          group.template add<!Log>(r, x, c, scale, out + (base + r) * c, rest[r].block(0));
+        else
+          group.template add<!Log>(r, x, c, scale, out + (base + r) * c, Nothing<T>{});
+      }
+      for (size_t r = count; r < waiting; ++r) sweepAlone<T>(rest[r], c);
+      alignas(64) double normaliser[kGroup], adjusts[kGroup];
+      const f64x8 adjust = group.adjust(), top = load<f64x8>(group.max);
+      f64x8 others = group.others(adjust);
+      others = select(top == broadcast<f64x8>(-__builtin_huge_val()), broadcast<f64x8>(__builtin_nan("")), others);
+      store(normaliser, Rest::normaliserOf(others));
+      store(adjusts, adjust);
+      for (size_t r = 0; r < count; ++r) {
+        // One block: what its exponentials are short of goes into the slope.
+        const size_t at = (base + r) * c;
+        rest[r] = Rest(logits + at, out + at, group.max[r], Log ? normaliser[r] : normaliser[r] * adjusts[r], inverseTemperature, &one);
+      }
+      waiting = count;
+    }
+    for (size_t r = 0; r < waiting; ++r) sweepAlone<T>(rest[r], c);
   }
 
   void rows(size_t begin, size_t end) {
+    if (c <= kShortColumns) return shortRows(begin, end);
     const size_t count = blockCount(c);
     Scratch<Block<T>> blocks(call, count);
     Scratch<double> factors(call, 2 * count);

@@ -38,6 +38,8 @@ struct SortItem {
 };
 LC_FN uint32_t keyOf(SortItem item) { return item.key; }
 LC_FN uint32_t keyOf(uint32_t key) { return key; }
+LC_FN SortItem less(SortItem item, uint32_t base) { return {item.key - base, item.index}; }
+LC_FN uint32_t less(uint32_t key, uint32_t base) { return key - base; }
 
 // In place of an emitter: the sorted items stay in memory.
 struct KeepItems {
@@ -144,9 +146,9 @@ template <class T> struct OrderOutput {
   const T* x;
   KeyOrder<T> key;
   uint32_t* order;
-  uint32_t base = 0;  // keys count from here
+  uint32_t base = 0;  // what keys are less by
 
-  LC_FN Item item(size_t i) const { return {upperHalf(key(x[i])) - base, static_cast<uint32_t>(i)}; }
+  LC_FN Item item(size_t i) const { return {upperHalf(key(x[i])), static_cast<uint32_t>(i)}; }
   void finish(Item* list, Item* spare, size_t begin, size_t end, int bits) const {
     uint32_t* to = order + begin;
     if (sizeof(T) == 4) {
@@ -175,7 +177,7 @@ struct KeyOutput {
   float* out;
   uint32_t base = 0;
 
-  LC_FN Item item(size_t i) const { return key(x[i]) - base; }
+  LC_FN Item item(size_t i) const { return key(x[i]); }
   void finish(Item* list, Item* spare, size_t begin, size_t end, int bits) const {
     float* to = out + begin;
     sortByKey(list + begin, spare + begin, end - begin, bits, [to](size_t at, Item item) LC_LAMBDA { to[at] = fromBits(item); });
@@ -213,11 +215,13 @@ template <class Output> inline void splitSortRow(Call& call, Output output, size
       }
     });
   };
-  // The leading digit starts at the highest bit in which keys differ.
+  // The row is read once: it may be memory that changes meanwhile. The leading digit starts at the highest bit in which keys differ.
   overChunks([&](uint32_t* range, size_t begin, size_t end) {
     uint32_t low = ~0u, high = 0;
     for (size_t i = begin; i < end; ++i) {
-      const uint32_t key = keyOf(output.item(i));
+      const Item item = output.item(i);
+      const uint32_t key = keyOf(item);
+      spare[i] = item;
       low = key < low ? key : low;
       high = key > high ? key : high;
     }
@@ -234,7 +238,7 @@ template <class Output> inline void splitSortRow(Call& call, Output output, size
   output.base = low;
   const int width = high == low ? 0 : 32 - __builtin_clz(high - low), shift = width > digit ? width - digit : 0;
   overChunks([&](uint32_t* count, size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) ++count[keyOf(output.item(i)) >> shift];
+    for (size_t i = begin; i < end; ++i) ++count[(keyOf(spare[i]) - low) >> shift];
   });
   uint32_t total = 0;
   for (size_t part = 0; part < parts; ++part) {
@@ -249,7 +253,7 @@ template <class Output> inline void splitSortRow(Call& call, Output output, size
   start[parts] = total;
   overChunks([&](uint32_t* at, size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      const Item item = output.item(i);
+      const Item item = less(spare[i], low);
       list[at[keyOf(item) >> shift]++] = item;
     }
   });

@@ -12,5 +12,11 @@
   X(radius)                   \
   X(lineprobe)                \
   X(perceptron)               \
+  X(minillm)                  \
+  X(alignment)                \
+  X(quantization)             \
+  X(ranking)                  \
   X(gw)                       \
+  X(uld)                      \
+  X(transport)                \
   X(gld)

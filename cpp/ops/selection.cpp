@@ -13,6 +13,13 @@ inline bool checkK(Call& call) {
   return false;
 }
 
+// Indices are Int32Arrays.
+inline bool checkColumns(Call& call) {
+  if (call.columns <= 2147483647u) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "x has %zu columns, expected at most 2147483647", call.columns);
+  return false;
+}
+
 struct TopK {
   static constexpr Record record{"topK",
                                  "core",
@@ -45,6 +52,90 @@ struct TopK {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
+// Rows by threads; a few long rows one after another, each by all threads.
+template <class F> inline void eachRow(Call& call, F&& sortRow) {
+  const size_t c = call.columns;
+  if (c >= kSplitSort && call.rows < 8) {
+    Scratch<SortItem> scratch(call, 2 * c, false);
+    if (!scratch) return;
+    for (size_t i = 0; i < call.rows; ++i) sortRow(i, scratch, &call);
+    return;
+  }
+  parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
+    Scratch<SortItem> scratch(call, 2 * c, false);
+    if (!scratch) return;
+    for (size_t i = begin; i < end; ++i) sortRow(i, scratch, nullptr);
+  });
+}
+template <class T> inline void orderOfRow(Call* threads, const T* x, size_t c, bool descending, int32_t* indices, SortItem* scratch) {
+  uint32_t* order = reinterpret_cast<uint32_t*>(indices);
+  if (threads)
+    argsort(*threads, x, c, descending, order, scratch);
+  else
+    argsort(x, c, descending, order, scratch);
+}
+
+struct Argsort {
+  static constexpr Record record{"argsort", "sorting", {{"x", "*,c"}}, {boolean("descending")}, {array("indices", "*,c", Kind::index)},
+                                 false,     nullptr,   &checkColumns};
+
+  template <class T> static void run(Call& call) {
+    const T* x = LC_INPUT(T, call, x);
+    int32_t* indices = LC_OUTPUT(int32_t, call, indices);
+    const size_t c = call.columns;
+    const bool descending = LC_OPTION(call, descending) != 0;
+    eachRow(call,
+            [&](size_t i, SortItem* scratch, Call* threads) { orderOfRow(threads, x + i * c, c, descending, indices + i * c, scratch); });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct Sort {
+  static constexpr Record record{"sort",
+                                 "sorting",
+                                 {{"x", "*,c"}},
+                                 {boolean("descending"), boolean("indices")},
+                                 {inPlace(array("values", "*,c"), "x"), when(array("indices", "*,c", Kind::index), "indices")},
+                                 false,
+                                 nullptr,
+                                 &checkColumns};
+
+  template <class T> static void run(Call& call) {
+    const T* x = LC_INPUT(T, call, x);
+    T* values = LC_OUTPUT(T, call, values);
+    int32_t* indices = LC_OUTPUT(int32_t, call, indices);
+    const size_t c = call.columns;
+    const bool descending = LC_OPTION(call, descending) != 0;
+    eachRow(call, [&](size_t i, SortItem* scratch, Call* threads) {
+      const T* row = x + i * c;
+      T* to = values + i * c;
+      if (!indices) {
+        if (threads)
+          sortValues(*threads, row, c, descending, to, scratch);
+        else
+          sortValues(row, c, descending, to, scratch);
+        return;
+      }
+      int32_t* order = indices + i * c;
+      orderOfRow(threads, row, c, descending, order, scratch);
+      // By way of the scratch memory, since `to` may be the row itself.
+      T* gathered = reinterpret_cast<T*>(scratch);
+      auto gather = [&](size_t begin, size_t end) {
+        for (size_t j = begin; j < end; ++j) gathered[j] = row[order[j]];
+      };
+      auto copy = [&](size_t begin, size_t end) { __builtin_memcpy(to + begin, gathered + begin, (end - begin) * sizeof(T)); };
+      if (threads) {
+        parallel(call, c, kGrainElements, [&](size_t begin, size_t end) { gather(begin, end); });
+        parallel(call, c, kGrainElements, [&](size_t begin, size_t end) { copy(begin, end); });
+      } else {
+        gather(0, c);
+        copy(0, c);
+      }
+    });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(selection, NllLoss, TopK)
+LOGITCORE_FAMILY(selection, NllLoss, TopK, Argsort, Sort)
 }  // namespace logitcore

@@ -34,7 +34,10 @@ export function wrongTypes({ data, shape }: ArrayValue, kind: InputRecord['kind'
     .map((Type) => ({ what: Type.name, value: new Type(length) }));
   const others: Bad[] = [
     { what: 'a DataView', value: new DataView(new ArrayBuffer(data.byteLength)) },
-    { what: 'a plain array', value: Array.from(data, (x) => (kind === 'numbers' ? String(x) : x)) },
+    {
+      what: 'a plain array',
+      value: Array.from(data, (x) => (kind === 'numbers' || kind === 'mask' ? String(x) : x)),
+    },
     { what: 'an ArrayBuffer', value: new ArrayBuffer(data.byteLength) },
     { what: 'a proxy', value: new Proxy(data, {}) },
     { what: 'an array-like object', value: Object.assign({}, Array.from(data), { length }) },

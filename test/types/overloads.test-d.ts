@@ -9,7 +9,9 @@ import {
   logSumExp,
   ops,
   softmax,
+  sort,
   topK,
+  uldLoss,
   zLossRegularizer,
   type OpRecord,
   type Reduction,
@@ -121,3 +123,15 @@ crossEntropy(f32, targets);
 
 info().threads satisfies number;
 ops() satisfies readonly OpRecord[];
+
+// Indices of a sort, and the gradient of a loss between vocabularies, are there when asked for.
+export const values = sort(f32);
+export const valuesAndIndices = sort(f64, { indices: true });
+export const uld = uldLoss(narrow, narrow, { reduction: 'none', grad: true, mask: [1, 0] });
+export type Sorts = [
+  Assert<Same<typeof values.values, Float32Array>>,
+  Assert<Same<typeof values.indices, undefined>>,
+  Assert<Same<typeof valuesAndIndices.indices, Int32Array>>,
+  Assert<Same<typeof uld.loss, Float32Array>>,
+  Assert<Same<typeof uld.gradStudent, Float32Array>>,
+];

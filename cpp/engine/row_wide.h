@@ -1,0 +1,57 @@
+// Softmax statistics of a row in double lanes, for losses that compare several rows: where the difference of two distributions or of
+// their normalisers counts, float32 sums would leave nothing of it. A row is a function (i, count) -> f64x8, so it may be computed.
+#pragma once
+#include "wide.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+template <class T> struct WideRow {
+  const T* x;
+  LC_FN f64x8 operator()(size_t i, size_t count) const { return readWide(x + i, count, -kInfinity); }
+};
+
+struct WideSoftmax {
+  double max, others;  // of exp((x - max) * scale), without the first largest entry; NaN for a row without a distribution
+  size_t argMax;
+  double scale, logSum, inverse;
+  LC_FN f64x8 shifted(f64x8 v) const { return (v - max) * scale; }
+};
+
+template <class F> inline WideSoftmax wideSoftmax(size_t c, double scale, F&& row) {
+  WideSoftmax s;
+  f64x8 most = broadcast<f64x8>(-kInfinity);
+  for (size_t i = 0; i < c; i += kWide) {
+    const size_t count = c - i < kWide ? c - i : kWide;
+    const f64x8 v = row(i, count);
+    most = max(count == kWide ? v : select(firstLanes<f64x8>(static_cast<int>(count)), v, broadcast<f64x8>(-kInfinity)), most);
+  }
+  s.max = maxAcross(most);
+  s.argMax = c;
+  s.scale = scale;
+  s.others = rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+    const f64x8 v = row(i, count);
+    f64x8 e = expFlush(s.shifted(v));
+    if (s.argMax == c) {
+      const auto top = (v == s.max) & firstLanes<f64x8>(static_cast<int>(count));
+      if (any(top)) {
+        s.argMax = i + static_cast<size_t>(firstTrue(top));
+        e = withLane(e, firstTrue(top), 0.0);
+      }
+    }
+    return e;
+  });
+  if (!(s.max - s.max == 0)) s.others = __builtin_nan("");
+  s.logSum = log1p(s.others);
+  s.inverse = 1 / (1 + s.others);
+  return s;
+}
+
+// A term of an expectation: 0 * Infinity is Infinity, since the probability is 0 by underflow alone. What is dead is left out.
+LC_FN f64x8 expected(m64x8 dead, f64x8 e, f64x8 value) {
+  const f64x8 zero = broadcast<f64x8>(0);
+  return select(dead, zero, select(abs(value) == kInfinity, value, e * value));
+}
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

@@ -1,0 +1,237 @@
+// Memoli's lower bounds of the Gromov-Wasserstein distance of two graphs, by transport on lines.
+#pragma once
+#include "softmax.h"
+#include "transport.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr Option kOrder = atLeast(number("order", 1), 1);
+constexpr Input kGraphC{"C", "n,n"}, kGraphD{"D", "m,m"};
+constexpr Input kWeightsC = optionInput("weightsC", "n", Domain::positive), kWeightsD = optionInput("weightsD", "m", Domain::positive);
+
+inline bool checkGraphWeights(Call& call) { return checkWeights(call, "weightsC") && checkWeights(call, "weightsD"); }
+
+// Eccentricities (sum_j p_j |C_ij|^r)^(1/r), or means sum_j p_j C_ij.
+struct GwFirstLowerBound {
+  static constexpr Record record{"gwFirstLowerBound",
+                                 "infigfusion-gw",
+                                 {kGraphC, kGraphD, kWeightsC, kWeightsD},
+                                 {kOrder, choice("eccentricity", "norm,mean"), kGrad},
+                                 {scalar("value"), scalar("distance"), array("eccC", "n"), array("eccD", "m"),
+                                  gradient("gradC", "n,n", "C"), gradient("gradD", "m,m", "D")},
+                                 true,
+                                 nullptr,
+                                 &checkGraphWeights};
+
+  template <class T> static void eccentricities(Call& call, const T* graph, Points& points, size_t n, double r, bool mean) {
+    double* out = points.values();
+    parallel(call, n, rowGrain(n), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        double s = 0;
+        for (size_t j = 0; j < n; ++j) {
+          const double c = static_cast<double>(graph[i * n + j]);
+          s += points.massAt(j) * (mean ? c : costOf(abs(c), r));
+        }
+        out[i] = mean ? s : rootOf(s, r);
+      }
+    });
+  }
+  // In place of `graph`: entry (i, j) is read before it is written.
+  template <class T>
+  static void slopes(Call& call, const T* graph, Points& points, size_t n, double r, bool mean, const double* g, T* out) {
+    const double* e = points.values();
+    parallel(call, n, rowGrain(n), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const double across = mean ? g[i] : e[i] == 0 ? 0.0 : g[i] * (r == 1 ? 1.0 : pow(e[i], 1 - r)) / r;
+        for (size_t j = 0; j < n; ++j) {
+          const double c = static_cast<double>(graph[i * n + j]), slope = mean ? 1.0 : costSlope(abs(c), r);
+          out[i * n + j] = static_cast<T>(across * points.massAt(j) * (c < 0 && !mean ? -slope : slope));
+        }
+      }
+    });
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
+    const T *C = LC_INPUT(T, call, C), *D = LC_INPUT(T, call, D);
+    T *gradC = LC_OUTPUT(T, call, gradC), *gradD = LC_OUTPUT(T, call, gradD);
+    const double r = LC_OPTION(call, order);
+    const bool mean = LC_OPTION(call, eccentricity) == 1;
+    const void *weightsC = LC_INPUT(void, call, weightsC), *weightsD = LC_INPUT(void, call, weightsD);
+    Points c(call, n, weightsC), d(call, m, weightsD);
+    if (!c || !d) return;
+    weighBy(call, weightsC, c);
+    weighBy(call, weightsD, d);
+    eccentricities(call, C, c, n, r, mean);
+    eccentricities(call, D, d, m, r, mean);
+    if (!c.sort(call) || !d.sort(call)) return;
+    const double value = wassersteinLine(c.line(), d.line(), r);
+    LC_NUMBER(call, value) = value;
+    LC_NUMBER(call, distance) = rootOf(value, r) / 2;
+    narrowTo(LC_OUTPUT(T, call, eccC), c.values(), n);
+    narrowTo(LC_OUTPUT(T, call, eccD), d.values(), m);
+    if (!gradC) return;
+    Scratch<double> gc(call, n), gd(call, m);
+    if (!gc || !gd) return;
+    wassersteinSlopes(c.line(), d.line(), r, 1, gc, gd);
+    slopes(call, C, c, n, r, mean, gc, gradC);
+    slopes(call, D, d, m, r, mean, gd, gradD);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// All entries of both matrices, with weights p_i p_j.
+struct GwSecondLowerBound {
+  static constexpr Record record{"gwSecondLowerBound",
+                                 "infigfusion-gw",
+                                 {kGraphC, kGraphD, kWeightsC, kWeightsD},
+                                 {kOrder, kGrad},
+                                 {scalar("value"), scalar("distance"), gradient("gradC", "n,n", "C"), gradient("gradD", "m,m", "D")},
+                                 true,
+                                 nullptr,
+                                 &checkGraphWeights};
+
+  static void weigh(Call& call, const void* weights, size_t n, Points& entries) {
+    if (weights) entries.weigh([&](size_t k) { return numberAt(weights, call.isDouble, k / n) * numberAt(weights, call.isDouble, k % n); });
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
+    const void *weightsC = LC_INPUT(void, call, weightsC), *weightsD = LC_INPUT(void, call, weightsD);
+    T *gradC = LC_OUTPUT(T, call, gradC), *gradD = LC_OUTPUT(T, call, gradD);
+    const double r = LC_OPTION(call, order);
+    Points c(call, n * n, weightsC), d(call, m * m, weightsD);
+    if (!c || !d) return;
+    weigh(call, weightsC, n, c);
+    weigh(call, weightsD, m, d);
+    widen(LC_INPUT(T, call, C), c.values(), n * n);
+    widen(LC_INPUT(T, call, D), d.values(), m * m);
+    if (!c.sort(call) || !d.sort(call)) return;
+    const double value = wassersteinLine(c.line(), d.line(), r);
+    LC_NUMBER(call, value) = value;
+    LC_NUMBER(call, distance) = rootOf(value, r) / 2;
+    if (!gradC) return;
+    Scratch<double> gc(call, n * n), gd(call, m * m);
+    if (!gc || !gd) return;
+    wassersteinSlopes(c.line(), d.line(), r, 1, gc, gd);
+    narrowTo(gradC, gc, n * n);
+    narrowTo(gradD, gd, m * m);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+inline bool checkAssignment(Call& call) {
+  if (!checkGraphWeights(call)) return false;
+  if (call.options[optionIndex(*call.record, "method")] != 1) return true;
+  const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
+  if (n != m) {
+    __builtin_snprintf(call.error, sizeof call.error, "D is %zu x %zu, expected %zu x %zu as C for options.method 'assignment'", m, m, n,
+                       n);
+    return false;
+  }
+  const char* const names[] = {"weightsC", "weightsD"};
+  for (const char* name : names)
+    if (call.inputs[findInput(*call.record, name)]) {
+      __builtin_snprintf(call.error, sizeof call.error, "options.%s is given, expected none with options.method 'assignment'", name);
+      return false;
+    }
+  return true;
+}
+
+// cost_ij is W_r^r of row i of C and row j of D.
+struct GwThirdLowerBound {
+  static constexpr Record record{"gwThirdLowerBound",
+                                 "infigfusion-gw",
+                                 {kGraphC, kGraphD, kWeightsC, kWeightsD},
+                                 {kOrder, choice("method", "relaxed,assignment")},
+                                 {scalar("value"), scalar("distance"), array("cost", "n,m")},
+                                 true,
+                                 nullptr,
+                                 &checkAssignment};
+
+  // All rows of one matrix in order.
+  struct Rows {
+    Scratch<double> x;
+    Scratch<uint32_t> order;
+    size_t n;
+    Rows(Call& call, size_t size) : x(call, size * size, false), order(call, size * size, false), n(size) {}
+    explicit operator bool() const { return x && order; }
+    Line line(size_t i, Points& weights) { return {x + i * n, order + i * n, weights.mass(), weights.total(), n}; }
+  };
+  template <class T> static void sortRows(Call& call, const T* graph, Rows& rows) {
+    const size_t n = rows.n;
+    parallel(call, n, rowGrain(n), [&](size_t begin, size_t end) {
+      Scratch<SortItem> scratch(call, 2 * n, false);
+      if (!scratch) return;
+      for (size_t i = begin; i < end; ++i) {
+        widen(graph + i * n, rows.x + i * n, n);
+        argsort(static_cast<const double*>(rows.x + i * n), n, false, rows.order + i * n, scratch);
+      }
+    });
+  }
+  // A NaN stays.
+  static double least(double a, double b) { return isNan(a) || a < b ? a : b; }
+  static double relaxed(const double* cost, Points& p, Points& q, size_t n, size_t m) {
+    double byRow = 0, byColumn = 0;
+    for (size_t i = 0; i < n; ++i) {
+      double low = cost[i * m];
+      for (size_t j = 1; j < m; ++j) low = least(low, cost[i * m + j]);
+      byRow += p.massAt(i) * low;
+    }
+    for (size_t j = 0; j < m; ++j) {
+      double low = cost[j];
+      for (size_t i = 1; i < n; ++i) low = least(low, cost[i * m + j]);
+      byColumn += q.massAt(j) * low;
+    }
+    return byRow > byColumn || isNan(byRow) ? byRow : byColumn;
+  }
+  static double assigned(Call& call, double* cost, size_t n) {
+    const double infinity = __builtin_huge_val();
+    double most = 0;
+    for (size_t k = 0; k < n * n; ++k) {
+      if (isNan(cost[k])) return cost[k];
+      if (cost[k] < infinity && cost[k] > most) most = cost[k];
+    }
+    // No finite matching costs more than an infinite entry counts for.
+    const double instead = (most + 1) * static_cast<double>(n + 1);
+    for (size_t k = 0; k < n * n; ++k)
+      if (cost[k] == infinity) cost[k] = instead;
+    Scratch<double> potentials(call, 3 * (n + 1));
+    Scratch<size_t> indices(call, 3 * (n + 1));
+    if (!potentials || !indices) return 0;
+    const size_t* match = assign(cost, n, potentials, indices);
+    double total = 0;
+    for (size_t j = 1; j <= n; ++j) {
+      const double c = cost[(match[j] - 1) * n + j - 1];
+      total += c == instead ? infinity : c;
+    }
+    return total / static_cast<double>(n);
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
+    const void *weightsC = LC_INPUT(void, call, weightsC), *weightsD = LC_INPUT(void, call, weightsD);
+    const double r = LC_OPTION(call, order);
+    Points p(call, n, weightsC), q(call, m, weightsD);
+    Rows c(call, n), d(call, m);
+    Scratch<double> cost(call, n * m, false);
+    if (!p || !q || !c || !d || !cost) return;
+    weighBy(call, weightsC, p);
+    weighBy(call, weightsD, q);
+    sortRows(call, LC_INPUT(T, call, C), c);
+    sortRows(call, LC_INPUT(T, call, D), d);
+    parallel(call, n, rowGrain(m * (n + m)), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i)
+        for (size_t j = 0; j < m; ++j) cost[i * m + j] = wassersteinLine(c.line(i, p), d.line(j, q), r);
+    });
+    narrowTo(LC_OUTPUT(T, call, cost), cost, n * m);
+    const double value = LC_OPTION(call, method) == 1 ? assigned(call, cost, n) : relaxed(cost, p, q, n, m);
+    LC_NUMBER(call, value) = value;
+    LC_NUMBER(call, distance) = rootOf(value, r) / 2;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

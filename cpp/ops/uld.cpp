@@ -1,0 +1,165 @@
+#include "uld.h"
+
+#include "../engine/family.h"
+#include "softmax.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+// Not in place: two terms read the student's rows.
+constexpr Output kGradStudent{"gradStudent", "b,t,c", OutputKind::array, Kind::real, "grad", "student"};
+
+inline bool checkTeacher(Call& call) {
+  if (call.dims[static_cast<int>('d')] > 0) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "teacher has no columns, expected at least 1");
+  return false;
+}
+
+struct UldLoss {
+  static constexpr Record record{
+      "uldLoss",
+      "uld",
+      {{"student", "n,c"}, {"teacher", "n,d"}, optionInput("mask", "n", Domain::any, Kind::mask)},
+      {kTemperature, above(optionalNumber("studentTemperature"), 0), above(optionalNumber("teacherTemperature"), 0),
+       between(integer("topK", 0), 0, 2147483647.0), choice("transform", "none,softmax,standardize", kUldSoftmax), kReduction, kGrad},
+      {reduced("loss", "n"), gradient("gradStudent", "n,c", "student")},
+      false,
+      nullptr,
+      &checkTeacher};
+
+  template <class T> static void run(Call& call) {
+    const T* student = LC_INPUT(T, call, student);
+    const T* teacher = LC_INPUT(T, call, teacher);
+    const int32_t* mask = LC_INPUT(int32_t, call, mask);
+    T* grad = LC_OUTPUT(T, call, gradStudent);
+    T* each = LC_OUTPUT(T, call, loss);
+    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
+    const double temperature = LC_OPTION(call, temperature);
+    const double forStudent = LC_GIVEN(call, studentTemperature) ? LC_OPTION(call, studentTemperature) : temperature;
+    const double forTeacher = LC_GIVEN(call, teacherTemperature) ? LC_OPTION(call, teacherTemperature) : temperature;
+    const size_t topK = static_cast<size_t>(LC_OPTION(call, topK));
+    const int transform = static_cast<int>(LC_OPTION(call, transform)), reduction = reductionOf<UldLoss>(call);
+    size_t counted = 0;
+    for (size_t i = 0; i < n; ++i) counted += !mask || mask[i] != 0;
+    const double scale = reduction == kReduceMean ? reciprocalOrZero(static_cast<double>(counted)) : 1.0;
+    Scratch<double> losses(call, n);
+    if (!losses) return;
+    double* loss = losses;
+    parallel(call, n, rowGrain(c + d), [&](size_t begin, size_t end) {
+      UldRows<T> rows(call, c, d, topK, transform);
+      if (!rows) return;
+      for (size_t i = begin; i < end; ++i) {
+        T* g = grad ? grad + i * c : nullptr;
+        if (mask && mask[i] == 0) {
+          if (g) __builtin_memset(static_cast<void*>(g), 0, c * sizeof(T));
+          continue;
+        }
+        loss[i] = rows.row(student + i * c, teacher + i * d, forStudent, forTeacher, scale, g);
+      }
+    });
+    if (reduction == kReduceNone)
+      for (size_t i = 0; i < n; ++i) storeScalar<T>(each, i, loss[i]);
+    else
+      LC_NUMBER(call, loss) = reduction == kReduceMean && counted == 0 ? __builtin_nan("") : orderedSum(loss, n) * scale;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// Cross-entropy of the next token plus the distance of the answers' rows, place by place.
+struct UldSequenceLoss {
+  static constexpr Record record{
+      "uldSequenceLoss",
+      "uld",
+      {{"student", "b,t,c"}, {"teacher", "b,u,d"}, {"studentTargets", "b*t", Kind::target}, {"teacherTargets", "b*u", Kind::mark}},
+      {number("ceWeight", 1), number("distillWeight", 1.5), above(number("studentTemperature", 1), 0),
+       above(number("teacherTemperature", 1), 0), boolean("skipStudentEos", true), boolean("skipTeacherEos"), kIgnoreIndex, kGrad},
+      {scalar("loss"), scalar("crossEntropy"), scalar("distillation"), kGradStudent},
+      false,
+      nullptr,
+      &checkTeacher};
+
+  // The part of a sequence that is compared: from the position whose next token is the first that counts.
+  struct Span {
+    size_t start, length;
+  };
+  static Span answer(const int32_t* targets, size_t length, int32_t ignore, bool skipEos) {
+    size_t lead = 0, counted = 0;
+    while (lead < length && targets[lead] == ignore) ++lead;
+    for (size_t i = lead; i < length; ++i) counted += targets[i] != ignore;
+    return {lead ? lead - 1 : 0, counted && skipEos ? counted - 1 : counted};
+  }
+
+  // -log p_y of a row, and scale times its gradient on top of what is in `gradient`.
+  template <class T>
+  static double crossEntropy(const T* x, size_t c, int32_t y, Block<T>* blocks, double* factors, double scale, T* gradient) {
+    const RowSum s = rowSum<false>(Plain<T>{x}, c, 1.0, Destination<T>{}, blocks, factors);
+    const size_t target = static_cast<size_t>(y);
+    const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
+    const double loss = log1p(others) - (static_cast<double>(x[target]) - s.max), inverse = 1.0 / (1.0 + others);
+    if (!gradient) return loss;
+    for (size_t j = 0; j < c; j += kWide) {
+      const size_t count = c - j < kWide ? c - j : kWide;
+      const f64x8 p = exp(readWide(x + j, count) - s.max) * inverse;
+      writeWide(gradient + j, fma(p, scale, readWide(gradient + j, count)), count);
+    }
+    // p_y - 1 of a confident row is what the others sum to.
+    const double p = exp(static_cast<double>(x[target]) - s.max) * inverse;
+    const double slope = target == s.argMax ? -others * inverse : p - 1.0;
+    gradient[target] = static_cast<T>(static_cast<double>(gradient[target]) + scale * (slope - p));
+    return loss;
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t b = call.dims[static_cast<int>('b')], t = call.dims[static_cast<int>('t')], u = call.dims[static_cast<int>('u')];
+    const size_t c = call.columns, d = call.dims[static_cast<int>('d')], n = b * t;
+    const T *student = LC_INPUT(T, call, student), *teacher = LC_INPUT(T, call, teacher);
+    const int32_t *targets = LC_INPUT(int32_t, call, studentTargets), *marks = LC_INPUT(int32_t, call, teacherTargets);
+    const int32_t ignore = ignoreIndexOf<UldSequenceLoss>(call);
+    const double ceWeight = LC_OPTION(call, ceWeight), distillWeight = LC_OPTION(call, distillWeight);
+    const double forStudent = LC_OPTION(call, studentTemperature), forTeacher = LC_OPTION(call, teacherTemperature);
+    T* grad = LC_OUTPUT(T, call, gradStudent);
+    // Of every position: the teacher's row it is compared with (from 1), its share of the mean, and its two losses.
+    Scratch<size_t> partner(call, n);
+    Scratch<double> share(call, n), distances(call, n), entropies(call, n);
+    if (!partner || !share || !distances || !entropies) return;
+    size_t counted = 0;
+    for (size_t s = 0; s < b; ++s) {
+      const Span mine = answer(targets + s * t, t, ignore, LC_OPTION(call, skipStudentEos) != 0);
+      const Span theirs = answer(marks + s * u, u, ignore, LC_OPTION(call, skipTeacherEos) != 0);
+      const size_t pairs = mine.length < theirs.length ? mine.length : theirs.length;
+      for (size_t k = 0; k < pairs; ++k) {
+        partner[s * t + mine.start + k] = s * u + theirs.start + k + 1;
+        share[s * t + mine.start + k] = 1.0 / (static_cast<double>(b) * static_cast<double>(pairs));
+      }
+      for (size_t i = 1; i < t; ++i) counted += targets[s * t + i] != ignore;
+    }
+    const double ceShare = reciprocalOrZero(static_cast<double>(counted));
+    parallel(call, n, rowGrain(c + d), [&](size_t begin, size_t end) {
+      UldRows<T> rows(call, c, d, 0, kUldSoftmax);
+      Scratch<Block<T>> blocks(call, blockCount(c));
+      Scratch<double> factors(call, blockCount(c));
+      if (!rows || !blocks || !factors) return;
+      for (size_t i = begin; i < end; ++i) {
+        const T* x = student + i * c;
+        T* g = grad ? grad + i * c : nullptr;
+        T *gDistance = distillWeight == 0 ? nullptr : g, *gEntropy = ceWeight == 0 ? nullptr : g;
+        if (g && !(partner[i] && gDistance)) __builtin_memset(static_cast<void*>(g), 0, c * sizeof(T));
+        if (partner[i])
+          distances[i] =
+              share[i] * rows.row(x, teacher + (partner[i] - 1) * d, forStudent, forTeacher, distillWeight * share[i], gDistance);
+        const int32_t y = i % t + 1 < t ? targets[i + 1] : ignore;
+        if (y != ignore) entropies[i] = ceShare * crossEntropy<T>(x, c, y, blocks, factors, ceWeight * ceShare, gEntropy);
+      }
+    });
+    const double entropy = orderedSum(entropies, n), distance = orderedSum(distances, n);
+    LC_NUMBER(call, crossEntropy) = entropy;
+    LC_NUMBER(call, distillation) = distance;
+    // A term without weight is left out, whatever it is.
+    LC_NUMBER(call, loss) = (ceWeight == 0 ? 0.0 : ceWeight * entropy) + (distillWeight == 0 ? 0.0 : distillWeight * distance);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+LOGITCORE_FAMILY(uld, UldLoss, UldSequenceLoss)
+}  // namespace logitcore

@@ -18,4 +18,5 @@
   X(ranking)                  \
   X(gw)                       \
   X(uld)                      \
-  X(transport)
+  X(transport)                \
+  X(gld)

@@ -20,6 +20,8 @@ export * from './quantization.js';
 export * from './bits.js';
 export * from './ranking.js';
 export * from './gw.js';
+export * from './distillation.js';
+export * from './heads.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

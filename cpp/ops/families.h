@@ -16,4 +16,6 @@
   X(alignment)                \
   X(quantization)             \
   X(ranking)                  \
-  X(gw)
+  X(gw)                       \
+  X(distillation)             \
+  X(heads)

@@ -1,5 +1,6 @@
 import { checkNumber, checkOptions } from './arguments.js';
 import { call } from './call.js';
+import type { StudentLoss } from './divergence.js';
 import type {
   CallOptions,
   Exact,
@@ -74,11 +75,6 @@ export function standardizeLogitsBackward<A extends RealArray>(
 ): { gradLogits: A } {
   return call('standardizeLogitsBackward', [logits, gradOut], options);
 }
-
-/** The loss, and the student's gradient if it was asked for. */
-export type StudentLoss<O, A> = Simplify<
-  { loss: Reduced<O, A> } & When<O, 'grad', 'gradStudent', A>
->;
 
 export interface StandardizedKlDivOptions<A extends RealArray = RealArray>
   extends CallOptions, StandardizeOptions {

@@ -1,6 +1,6 @@
 import { checkNumber, checkOptions } from './arguments.js';
 import { call } from './call.js';
-import type { StudentLoss } from './distillation.js';
+import type { StudentLoss } from './divergence.js';
 import type {
   CallOptions,
   Exact,

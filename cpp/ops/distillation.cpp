@@ -1,10 +1,12 @@
 #include "distillation.h"
 
+#include "../engine/angles.h"
 #include "../engine/family.h"
-#include "../engine/gram.h"
+#include "../engine/product.h"
 #include "../engine/row_pair.h"
 #include "../engine/row_sweeps.h"
-#include "../engine/select.h"
+#include "../engine/row_wide.h"
+#include "../engine/sort.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -22,80 +24,75 @@ class Correlations {
       : call_(call),
         n_(n),
         c_(c),
-        stride_(wideStride(c)),
-        student_(call, n * stride_),
-        teacher_(call, n * stride_),
-        square_(call, n * n),
-        second_(call, c > n ? n * n : 0),
-        slopes_(call, n * stride_),
-        turned_(call, c <= n ? 2 * c * wideStride(n) : 0),
-        partial_(call, n > c ? n : c) {}
-  explicit operator bool() const { return student_ && teacher_ && square_ && second_ && slopes_ && turned_ && partial_; }
+        student_(call, n * c, false),
+        teacher_(call, n * c, false),
+        turnedStudent_(call, n * c, false),
+        turnedTeacher_(call, n * c, false),
+        own_(call, n * n, false),
+        other_(call, n * n, false),
+        slopes_(call, n * c, false),
+        partial_(call, n) {}
+  explicit operator bool() const {
+    return student_ && teacher_ && turnedStudent_ && turnedTeacher_ && own_ && other_ && slopes_ && partial_;
+  }
 
   template <class T> void prepare(const T* student, const T* teacher, double temperature) {
     inverse_ = 1 / temperature;
     parallel(call_, n_, rowGrain(c_), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
-        softmaxWide(student + i * c_, c_, inverse_, student_ + i * stride_);
-        softmaxWide(teacher + i * c_, c_, inverse_, teacher_ + i * stride_);
+        softmaxWide(student + i * c_, c_, inverse_, student_ + i * c_);
+        softmaxWide(teacher + i * c_, c_, inverse_, teacher_ + i * c_);
       }
     });
+    transpose(call_, student_, n_, c_, turnedStudent_);
+    transpose(call_, teacher_, n_, c_, turnedTeacher_);
   }
-  const double* teacherRow(size_t i) { return teacher_ + i * stride_; }
+  const double* teacherRow(size_t i) { return teacher_ + i * c_; }
 
   // Both leave the slopes by P_s behind if asked to.
   double batchLoss(bool slopes) {
-    const double loss = difference(student_, teacher_, n_, stride_, slopes ? static_cast<double*>(slopes_) : nullptr);
-    scale_ = reciprocalOrZero(static_cast<double>(n_));
-    return loss * scale_;
+    product(call_, student_, turnedStudent_, n_, c_, n_, own_);
+    product(call_, teacher_, turnedTeacher_, n_, c_, n_, other_);
+    subtract(other_, n_ * n_, own_);
+    if (slopes) product(call_, own_, student_, n_, n_, c_, slopes_);
+    scale_ = 1 / static_cast<double>(n_);
+    return squares(own_, n_, n_) * scale_;
   }
   double classLoss(bool slopes) {
     scale_ = 1 / static_cast<double>(c_);
     if (c_ <= n_) {
-      // Classes as rows: the same function of the transposed matrices.
-      const size_t stride = wideStride(n_);
-      double *s = turned_, *t = turned_ + c_ * stride;
-      turn(student_, s, stride);
-      turn(teacher_, t, stride);
-      // The teacher's transposed rows are not needed once their products are there.
-      const double loss = difference(s, t, c_, stride, slopes ? t : nullptr);
-      if (slopes)
-        for (size_t i = 0; i < n_; ++i)
-          for (size_t j = 0; j < c_; ++j) slopes_[i * stride_ + j] = t[j * stride + i];
-      return loss * scale_;
+      product(call_, turnedStudent_, student_, c_, n_, c_, own_);
+      product(call_, turnedTeacher_, teacher_, c_, n_, c_, other_);
+      subtract(other_, c_ * c_, own_);
+      if (slopes) product(call_, student_, own_, n_, c_, c_, slopes_);
+      return squares(own_, c_, c_) * scale_;
     }
-    // More classes than rows: ||A||^2 - 2 ||B||^2 + ||C||^2 with the products A, B, C of rows.
-    double *a = square_, *b = second_;
-    const GramTerm own[] = {{student_, student_, 1}}, cross[] = {{student_, teacher_, 1}}, other[] = {{teacher_, teacher_, 1}};
-    gram(call_, other, n_, n_, stride_, a);
-    double loss = squares(a, n_);
-    gram(call_, own, n_, n_, stride_, a);
-    gram(call_, cross, n_, n_, stride_, b);
-    loss += squares(a, n_) - 2 * squares(b, n_);
-    if (slopes)
-      parallel(call_, n_, rowGrain(n_ * c_), [&](size_t begin, size_t end) {
-        Scratch<double> row(call_, stride_);
-        if (!row) return;
-        for (size_t i = begin; i < end; ++i) {
-          double* out = slopes_ + i * stride_;
-          weightedSum(a + i * n_, 1, static_cast<const double*>(student_), n_, stride_, out);
-          weightedSum(b + i * n_, 1, static_cast<const double*>(teacher_), n_, stride_, static_cast<double*>(row));
-          for (size_t t = 0; t < stride_; t += kWide) store(out + t, load<f64x8>(out + t) - load<f64x8>(row + t));
-        }
-      });
+    // More classes than rows: ||A||^2 - 2 ||B||^2 + ||C||^2 with the products of rows A = P_s P_s^T, B = P_s P_t^T, C = P_t P_t^T.
+    product(call_, teacher_, turnedTeacher_, n_, c_, n_, own_);
+    double loss = squares(own_, n_, n_);
+    product(call_, student_, turnedStudent_, n_, c_, n_, own_);
+    product(call_, student_, turnedTeacher_, n_, c_, n_, other_);
+    loss += squares(own_, n_, n_) - 2 * squares(other_, n_, n_);
+    if (slopes) {
+      // The transposed matrices have served.
+      product(call_, own_, student_, n_, n_, c_, slopes_);
+      product(call_, other_, teacher_, n_, n_, c_, turnedStudent_);
+      subtract(turnedStudent_, n_ * c_, slopes_);
+    }
     return (loss < 0 ? 0.0 : loss) * scale_;
   }
 
   // Through the softmax, times weight: stored in out, or added to it.
   template <class T> void write(T* out, double weight, bool accumulate) {
+    const f64x8 unit = broadcast<f64x8>(4 * scale_ * inverse_ * weight);
     parallel(call_, n_, rowGrain(c_), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
-        const double *p = student_ + i * stride_, *g = slopes_ + i * stride_;
-        const f64x8 mean = broadcast<f64x8>(dotWide(p, g, stride_)), unit = broadcast<f64x8>(4 * scale_ * inverse_ * weight);
+        const double *p = student_ + i * c_, *g = slopes_ + i * c_;
+        const f64x8 mean = broadcast<f64x8>(dotWide(p, g, c_));
         T* row = out + i * c_;
         for (size_t j = 0; j < c_; j += kWide) {
           const size_t count = c_ - j < kWide ? c_ - j : kWide;
-          f64x8 d = load<f64x8>(p + j) * (load<f64x8>(g + j) - mean) * unit;
+          f64x8 d = readWide(p + j, count) * (readWide(g + j, count) - mean) * unit;
           if (accumulate) d = d + readWide(row + j, count);
           writeWide(row + j, d, count);
         }
@@ -105,29 +102,21 @@ class Correlations {
 
  private:
   Call& call_;
-  size_t n_, c_, stride_;
+  size_t n_, c_;
   double inverse_ = 1, scale_ = 1;
-  Scratch<double> student_, teacher_, square_, second_, slopes_, turned_, partial_;
+  Scratch<double> student_, teacher_, turnedStudent_, turnedTeacher_, own_, other_, slopes_, partial_;
 
-  double squares(const double* matrix, size_t rows) {
-    for (size_t i = 0; i < rows; ++i) partial_[i] = dotWide(matrix + i * rows, matrix + i * rows, rows);
+  double squares(const double* matrix, size_t rows, size_t columns) {
+    sumRows(call_, rows, columns, partial_, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      const f64x8 x = readWide(matrix + i * columns + j, count);
+      return x * x;
+    });
     return orderedSum(partial_, rows);
   }
-  // ||S S^T - T T^T||^2, and (S S^T - T T^T) S.
-  double difference(const double* s, const double* t, size_t rows, size_t stride, double* slopes) {
-    const GramTerm terms[] = {{s, s, 1}, {t, t, -1}};
-    double* m = square_;
-    gram(call_, terms, rows, rows, stride, m);
-    if (slopes)
-      parallel(call_, rows, rowGrain(rows * stride), [&](size_t begin, size_t end) {
-        for (size_t i = begin; i < end; ++i) weightedSum(m + i * rows, 1, s, rows, stride, slopes + i * stride);
-      });
-    return squares(m, rows);
-  }
-  void turn(const double* from, double* to, size_t stride) {
-    for (size_t j = 0; j < c_; ++j) {
-      for (size_t i = 0; i < n_; ++i) to[j * stride + i] = from[i * stride_ + j];
-      for (size_t i = n_; i < stride; ++i) to[j * stride + i] = 0;
+  void subtract(const double* from, size_t count, double* matrix) {
+    for (size_t i = 0; i < count; i += kWide) {
+      const size_t left = count - i < kWide ? count - i : kWide;
+      writeWide(matrix + i, readWide(matrix + i, left) - readWide(from + i, left), left);
     }
   }
 };
@@ -189,11 +178,11 @@ struct MultiLevelKd {
 
   // The share of values that are at most their median.
   static bool shareBelowMedian(Call& call, const double* values, size_t n, double& share) {
-    Scratch<Ranked<double>> list(call, n), spare(call, n);
-    if (!list || !spare) return false;
-    for (size_t i = 0; i < n; ++i) list[i] = {orderKey(values[i]), static_cast<uint32_t>(i)};
-    sortDescending<double>(list, spare, n);
-    const double middle = (values[list[n / 2].index] + values[list[(n - 1) / 2].index]) / 2;
+    Scratch<double> sorted(call, n);
+    Scratch<char> room(call, sortScratchBytes<double>(n), false);
+    if (!sorted || !room) return false;
+    sortValues<double>(values, n, false, sorted, room);
+    const double middle = (sorted[n / 2] + sorted[(n - 1) / 2]) / 2;
     size_t below = 0;
     for (size_t i = 0; i < n; ++i) below += values[i] <= middle;
     share = static_cast<double>(below) / static_cast<double>(n);

@@ -19,4 +19,6 @@
   X(gw)                       \
   X(uld)                      \
   X(transport)                \
-  X(gld)
+  X(gld)                      \
+  X(distillation)             \
+  X(heads)

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ops } from 'logitcore';
+import { ops, type OpRecord } from 'logitcore';
 import { describe, expect, test } from 'vitest';
 import { closeTo, near } from './support/compare.js';
 import { call, op, reproducer, type Result } from './support/invoke.js';

@@ -69,8 +69,8 @@ struct GwFirstLowerBound {
     const double value = wassersteinLine(c.line(), d.line(), r);
     LC_NUMBER(call, value) = value;
     LC_NUMBER(call, distance) = rootOf(value, r) / 2;
-    narrowTo(LC_OUTPUT(T, call, eccC), c.values(), n);
-    narrowTo(LC_OUTPUT(T, call, eccD), d.values(), m);
+    roundTo(c.values(), n, LC_OUTPUT(T, call, eccC));
+    roundTo(d.values(), m, LC_OUTPUT(T, call, eccD));
     if (!gradC) return;
     Scratch<double> gc(call, n), gd(call, m);
     if (!gc || !gd) return;
@@ -105,8 +105,8 @@ struct GwSecondLowerBound {
     if (!c || !d) return;
     weigh(call, weightsC, n, c);
     weigh(call, weightsD, m, d);
-    widen(LC_INPUT(T, call, C), c.values(), n * n);
-    widen(LC_INPUT(T, call, D), d.values(), m * m);
+    widen(LC_INPUT(T, call, C), n * n, c.values());
+    widen(LC_INPUT(T, call, D), m * m, d.values());
     if (!c.sort(call) || !d.sort(call)) return;
     const double value = wassersteinLine(c.line(), d.line(), r);
     LC_NUMBER(call, value) = value;
@@ -115,8 +115,8 @@ struct GwSecondLowerBound {
     Scratch<double> gc(call, n * n), gd(call, m * m);
     if (!gc || !gd) return;
     wassersteinSlopes(c.line(), d.line(), r, 1, gc, gd);
-    narrowTo(gradC, gc, n * n);
-    narrowTo(gradD, gd, m * m);
+    roundTo(gc, n * n, gradC);
+    roundTo(gd, m * m, gradD);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -165,7 +165,7 @@ struct GwThirdLowerBound {
       Scratch<SortItem> scratch(call, 2 * n, false);
       if (!scratch) return;
       for (size_t i = begin; i < end; ++i) {
-        widen(graph + i * n, rows.x + i * n, n);
+        widen(graph + i * n, n, rows.x + i * n);
         argsort(static_cast<const double*>(rows.x + i * n), n, false, rows.order + i * n, scratch);
       }
     });
@@ -225,7 +225,7 @@ struct GwThirdLowerBound {
       for (size_t i = begin; i < end; ++i)
         for (size_t j = 0; j < m; ++j) cost[i * m + j] = wassersteinLine(c.line(i, p), d.line(j, q), r);
     });
-    narrowTo(LC_OUTPUT(T, call, cost), cost, n * m);
+    roundTo(cost, n * m, LC_OUTPUT(T, call, cost));
     const double value = LC_OPTION(call, method) == 1 ? assigned(call, cost, n) : relaxed(cost, p, q, n, m);
     LC_NUMBER(call, value) = value;
     LC_NUMBER(call, distance) = rootOf(value, r) / 2;

@@ -26,8 +26,8 @@ struct Wasserstein1d {
     if (!x || !y) return;
     weighBy(call, weightsX, x);
     weighBy(call, weightsY, y);
-    widen(LC_INPUT(T, call, x), x.values(), n);
-    widen(LC_INPUT(T, call, y), y.values(), m);
+    widen(LC_INPUT(T, call, x), n, x.values());
+    widen(LC_INPUT(T, call, y), m, y.values());
     if (!x.sort(call) || !y.sort(call)) return;
     const double value = wassersteinLine(x.line(), y.line(), p);
     const bool root = LC_OPTION(call, root) != 0;
@@ -36,8 +36,8 @@ struct Wasserstein1d {
     Scratch<double> dx(call, n), dy(call, m);
     if (!dx || !dy) return;
     wassersteinSlopes(x.line(), y.line(), p, root ? rootSlope(value, p) : 1.0, dx, dy);
-    narrowTo(gradX, dx, n);
-    narrowTo(gradY, dy, m);
+    roundTo(dx, n, gradX);
+    roundTo(dy, m, gradY);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -60,8 +60,8 @@ struct Gw1d {
     if (!points || !slopes || !order || !scratch) return;
     double *x = points, *y = x + n, *dx = gradX ? static_cast<double*>(slopes) : nullptr, *dy = dx + (gradX ? n : 0);
     uint32_t *orderX = order, *orderY = orderX + n;
-    widen(LC_INPUT(T, call, x), x, n);
-    widen(LC_INPUT(T, call, y), y, n);
+    widen(LC_INPUT(T, call, x), n, x);
+    widen(LC_INPUT(T, call, y), n, y);
     centre(x, n);
     centre(y, n);
     argsort(call, static_cast<const double*>(x), n, false, orderX, scratch);
@@ -72,8 +72,8 @@ struct Gw1d {
     LC_NUMBER(call, valueAnti) = match.anti;
     LC_NUMBER(call, orientation) = match.reversed() ? -1 : 1;
     if (!gradX) return;
-    narrowTo(gradX, dx, n);
-    narrowTo(gradY, dy, n);
+    roundTo(dx, n, gradX);
+    roundTo(dy, n, gradY);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -1,6 +1,7 @@
 // Optimal transport on a line, and what bounds the Gromov-Wasserstein distance by it. All in double.
 #pragma once
 #include "../engine/definition.h"
+#include "../engine/product.h"
 #include "../engine/sort.h"
 
 namespace logitcore {
@@ -264,13 +265,6 @@ inline bool checkWeights(Call& call, const char* name) {
 
 inline void weighBy(Call& call, const void* weights, Points& points) {
   if (weights) points.weigh([&](size_t i) { return numberAt(weights, call.isDouble, i); });
-}
-
-template <class T> inline void widen(const T* from, double* to, size_t n) {
-  for (size_t i = 0; i < n; ++i) to[i] = static_cast<double>(from[i]);
-}
-template <class T> inline void narrowTo(T* to, const double* from, size_t n) {
-  for (size_t i = 0; i < n; ++i) to[i] = static_cast<T>(from[i]);
 }
 
 }  // namespace LOGITCORE_LEVEL

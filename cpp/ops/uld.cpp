@@ -9,7 +9,7 @@ namespace LOGITCORE_LEVEL {
 // Not in place: two terms read the student's rows.
 constexpr Output kGradStudent{"gradStudent", "b,t,c", OutputKind::array, Kind::real, "grad", "student"};
 
-inline bool checkTeacher(Call& call) {
+inline bool checkTeacherColumns(Call& call) {
   if (call.dims[static_cast<int>('d')] > 0) return true;
   __builtin_snprintf(call.error, sizeof call.error, "teacher has no columns, expected at least 1");
   return false;
@@ -25,7 +25,7 @@ struct UldLoss {
       {reduced("loss", "n"), gradient("gradStudent", "n,c", "student")},
       false,
       nullptr,
-      &checkTeacher};
+      &checkTeacherColumns};
 
   template <class T> static void run(Call& call) {
     const T* student = LC_INPUT(T, call, student);
@@ -76,7 +76,7 @@ struct UldSequenceLoss {
       {scalar("loss"), scalar("crossEntropy"), scalar("distillation"), kGradStudent},
       false,
       nullptr,
-      &checkTeacher};
+      &checkTeacherColumns};
 
   // The part of a sequence that is compared: from the position whose next token is the first that counts.
   struct Span {

@@ -1,6 +1,6 @@
 // The rows of Universal Logit Distillation: values of two rows of any lengths, each sorted, compared place by place.
 #pragma once
-#include "../engine/row_exp.h"
+#include "../engine/definition.h"
 #include "../engine/select.h"
 #include "../engine/wide.h"
 
@@ -9,15 +9,16 @@ namespace LOGITCORE_LEVEL {
 
 enum UldTransform { kUldNone, kUldSoftmax, kUldStandardize };
 
-// How the logits of one row become the values that are compared. Always doubles, whatever the logits are: a gradient is a sign.
+// How the logits of one row become the values that are compared: term(z) times factor. Always doubles, whatever the logits are: a
+// gradient is a sign.
 struct UldValues {
   double shift = 0, scale = 1, factor = 1;
   double count = 0;  // finite entries of the row, for kUldStandardize
   bool exponential = false;
 
-  LC_FN f64x8 operator()(f64x8 z) const {
+  LC_FN f64x8 term(f64x8 z) const {
     const f64x8 u = (z - shift) * scale;
-    return exponential ? exp(u) * factor : u;
+    return exponential ? exp(u) : u;
   }
 };
 
@@ -33,10 +34,8 @@ template <class T> class UldRows {
         items_(call, 2 * most, false),
         order_(call, cs, false),
         student_(call, cs, false),
-        teacher_(call, ct, false),
-        blocks_(call, blockCount(most)),
-        factors_(call, blockCount(most)) {}
-  explicit operator bool() const { return items_ && order_ && student_ && teacher_ && blocks_ && factors_; }
+        teacher_(call, ct, false) {}
+  explicit operator bool() const { return items_ && order_ && student_ && teacher_; }
 
   // sum over places of |difference|. With `gradient`, which may be s itself, also scale times its derivative by the student.
   double row(const T* s, const T* t, double studentTemperature, double teacherTemperature, double scale, T* gradient) {
@@ -47,24 +46,22 @@ template <class T> class UldRows {
       if (gradient) fill(gradient, nan);
       return nan;
     }
-    const UldValues student = fit(k < cs ? s : student_, cs, studentTemperature);
-    const UldValues teacher = fit(k < ct ? t : teacher_, ct, teacherTemperature);
-    // The sort is done with its memory: the student's values and the signs lie there until the gradient is written.
-    double *value = reinterpret_cast<double*>(static_cast<SortItem*>(items_)), *sign = value + most;
+    // The sorts are done with their memory: both sides' terms lie there.
+    double *mine = reinterpret_cast<double*>(static_cast<SortItem*>(items_)), *theirs = mine + most;
+    const UldValues student = fit(s, cs, student_, a, studentTemperature, mine);
+    const UldValues teacher = fit(t, ct, teacher_, b, teacherTemperature, theirs);
     const f64x8 zero = broadcast<f64x8>(0), one = broadcast<f64x8>(1);
+    auto valueAt = [&](size_t i) LC_LAMBDA { return readWide(mine + i, within(i, a)) * student.factor; };
+    auto differenceAt = [&](size_t i, f64x8 x) LC_LAMBDA { return x - readWide(theirs + i, within(i, b)) * teacher.factor; };
+    auto signOf = [&](f64x8 d) LC_LAMBDA { return select(d > zero, one, select(d < zero, -one, zero)); };
     f64x8 loss = zero, signs = zero, products = zero;
     for (size_t i = 0; i < a || i < b; i += kWide) {
-      const size_t left = a > i ? a - i : 0, right = b > i ? b - i : 0;
-      const f64x8 x = at(student, student_ + i, left), y = at(teacher, teacher_ + i, right), difference = x - y;
+      const f64x8 x = valueAt(i), difference = differenceAt(i, x);
       loss = loss + abs(difference);
-      if (!gradient || left == 0) continue;
-      const size_t count = left < kWide ? left : kWide;
-      const f64x8 up = select(difference > zero, one, select(difference < zero, -one, zero));
-      const f64x8 kept = select(firstLanes<f64x8>(static_cast<int>(count)), up, zero);
-      signs = signs + kept;
-      products = fma(x, kept, products);
-      writeWide(value + i, x, count);
-      writeWide(sign + i, kept, count);
+      if (!gradient) continue;
+      const f64x8 sign = select(firstLanes<f64x8>(static_cast<int>(within(i, a))), signOf(difference), zero);
+      signs = signs + sign;
+      products = fma(x, sign, products);
     }
     const double total = sum(loss);
     if (!gradient) return total;
@@ -75,9 +72,10 @@ template <class T> class UldRows {
     const Slope slope = slopeOf(student, studentTemperature, sum(signs), sum(products), scale);
     if (k < cs) unselected(s, student, slope, gradient);
     for (size_t i = 0; i < a; i += kWide) {
-      const size_t count = a - i < kWide ? a - i : kWide;
+      const f64x8 x = valueAt(i);
       double lane[kWide];
-      store(lane, slope(readWide(value + i, count), readWide(sign + i, count)));
+      store(lane, slope(x, signOf(differenceAt(i, x))));
+      const size_t count = within(i, a);
       for (size_t j = 0; j < count; ++j) gradient[order_[i + j]] = static_cast<T>(lane[j]);
     }
     if (k >= cs)
@@ -102,12 +100,8 @@ template <class T> class UldRows {
     return {signs * share, products * share, scale * v.scale, false};
   }
 
-  static f64x8 at(const UldValues& values, const T* x, size_t left) {
-    const f64x8 zero = broadcast<f64x8>(0);
-    if (left == 0) return zero;
-    const f64x8 v = values(readWide(x, left < kWide ? left : kWide));
-    return left < kWide ? select(firstLanes<f64x8>(static_cast<int>(left)), v, zero) : v;
-  }
+  // Of the kWide places from i, how many are there.
+  static size_t within(size_t i, size_t count) { return i >= count ? 0 : count - i < kWide ? count - i : kWide; }
 
   // The k largest values of a row in descending order, without masked classes; their number. A NaN stays among them. 0 if no value
   // is finite.
@@ -131,24 +125,32 @@ template <class T> class UldRows {
     return count;
   }
 
-  // x: the whole row, sorted or not. Sorted rows of equal values have equal sums, in whichever order the classes were.
-  UldValues fit(const T* x, size_t c, double temperature) {
+  // x: the row; sorted: its places, from which everything is computed if they are all of it, so that rows of equal values have equal
+  // sums in whichever order their classes were. Writes the places' terms.
+  UldValues fit(const T* x, size_t c, const T* sorted, size_t places, double temperature, double* terms) const {
+    const T* row = k < c ? x : sorted;
+    const size_t n = k < c ? c : places;
     UldValues v;
     v.scale = 1.0 / temperature;
-    if (transform_ == kUldSoftmax) {
-      Block<T>* blocks = blocks_;
-      const RowSum s = rowSum<false>(Plain<T>{x}, c, v.scale, Destination<T>{}, blocks, factors_);
-      v.shift = s.max;
-      v.factor = 1.0 / (1.0 + s.others);
-      v.exponential = true;
-    } else if (transform_ == kUldStandardize) {
-      standardize(x, c, v);
+    if (transform_ != kUldNone) v.shift = static_cast<double>(sorted[0]);
+    if (transform_ == kUldStandardize) standardize(row, n, v);
+    v.exponential = transform_ == kUldSoftmax;
+    f64x8 acc = broadcast<f64x8>(0);
+    for (size_t i = 0; i < places; i += kWide) {
+      const size_t count = within(i, places);
+      // Beyond the end: -Infinity, whose exponential is 0.
+      const f64x8 term = v.term(readWide(sorted + i, count, -__builtin_huge_val()));
+      writeWide(terms + i, term, count);
+      acc = acc + term;
+    }
+    if (v.exponential) {
+      v.factor =
+          1.0 / (k < c ? rowSumWide(n, [&](size_t i, size_t count) LC_LAMBDA { return v.term(readWide(row + i, count)); }) : sum(acc));
     }
     return v;
   }
   static void standardize(const T* x, size_t c, UldValues& v) {
     const f64x8 zero = broadcast<f64x8>(0), masked = broadcast<f64x8>(-__builtin_huge_val());
-    const double pivot = static_cast<double>(rowMax<T>(Plain<T>{x}, c));
     auto over = [&](double shift, auto&& term) {
       return rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
         const f64x8 z = readWide(x + i, count);
@@ -156,7 +158,8 @@ template <class T> class UldRows {
       });
     };
     v.count = over(0, [&](f64x8) { return broadcast<f64x8>(1); });
-    v.shift = pivot + over(pivot, [](f64x8 d) { return d; }) / v.count;
+    // Around the largest value: a constant row has deviation 0 exactly.
+    v.shift += over(v.shift, [](f64x8 d) { return d; }) / v.count;
     const double variance = over(v.shift, [](f64x8 d) { return d * d; }) / v.count;
     v.scale = variance == 0 ? 0.0 : 1.0 / sqrt(variance);
   }
@@ -167,7 +170,8 @@ template <class T> class UldRows {
     for (size_t j = 0; j < cs; j += kWide) {
       const size_t count = cs - j < kWide ? cs - j : kWide;
       const f64x8 z = readWide(s + j, count);
-      writeWide(gradient + j, transform_ == kUldNone ? zero : select(z == masked, zero, slope(values(z), zero)), count);
+      writeWide(gradient + j, transform_ == kUldNone ? zero : select(z == masked, zero, slope(values.term(z) * values.factor, zero)),
+                count);
     }
   }
   void fill(T* gradient, double v) const {
@@ -179,8 +183,6 @@ template <class T> class UldRows {
   Scratch<SortItem> items_;
   Scratch<uint32_t> order_;
   Scratch<T> student_, teacher_;
-  Scratch<Block<T>> blocks_;
-  Scratch<double> factors_;
 };
 
 // -log p_y of a row, and scale times its gradient on top of what is in `gradient`.

@@ -11,7 +11,12 @@ const isRowLetter = (letter: string): boolean => /^[n*](\*.)?$/.test(letter);
 export function rowInputs(record: OpRecord): string[] {
   return record.inputs
     .filter(
-      ({ kind, dims }) => kind === 'real' && dimsOf(dims).length > 1 && isRowLetter(firstDim(dims)),
+      ({ kind, dims }) =>
+        kind === 'real' &&
+        dimsOf(dims).length > 1 &&
+        isRowLetter(firstDim(dims)) &&
+        // A row of a square matrix is nothing alone.
+        new Set(dimsOf(dims)).size === dimsOf(dims).length,
     )
     .map(({ name }) => name);
 }

@@ -41,7 +41,7 @@ describe('a row without meaning spoils no other', () => {
             if (
               leak(
                 sample,
-                withRow(sample, input, 7, (old) => old + 1 / 8),
+                withRow(sample, input, 7, (old, k) => old + (k + 1) / 8),
                 7,
               ) !== undefined
             )

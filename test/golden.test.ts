@@ -120,7 +120,7 @@ for (const { file, cases } of goldenCases()) {
         check(golden, false);
       });
       // An array that is made of options alone has one type.
-      const arrays = [...golden.inputs, ...Object.values(golden.outputs ?? {}).filter(isArray)];
+      const arrays = [...golden.inputs, ...Object.values(golden.outputs).filter(isArray)];
       if (arrays.length === 0 || golden.inputs.length > 0)
         test(`${name}, float64`, () => {
           check(golden, true);

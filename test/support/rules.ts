@@ -54,6 +54,8 @@ const everyClass: Rule = {
       shape,
     }),
   },
+};
+
 const topK = 3;
 const fewNodes: Rule = { defaults: { topK }, options: { topK: () => topK } };
 

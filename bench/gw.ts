@@ -73,7 +73,7 @@ function measure(n: number, pair: number): Row {
   const right = { data: teacher, shape };
   gldLoss(left, right, options); // warms up
   const { loss } = timed(times, names.closed, () => gldLoss(left, right, options));
-  const closed = (loss) / n;
+  const closed = loss / n;
   if (n > largest.entropic) return { n, pair, times, closed };
 
   const graph = (logits: typeof left) => ({

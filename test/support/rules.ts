@@ -75,6 +75,9 @@ export const rules: Readonly<Partial<Record<string, Rule>>> = {
   coactivationGraphBackward: nodesOfRanks,
   coactivationFeatures: nodesOfRanks,
   coactivationFeaturesBackward: nodesOfRanks,
+  // All permutations are tried.
+  gwBruteForce: { sizes: { a: (_, seed) => [1 + (seed % 7)] } },
+  slicedGW: { sizes: { q: ({ d, e }) => [Math.max(d[0], e[0])] } },
   gldLoss: fewNodes,
   infiGFusionLoss: fewNodes,
   entropicGW: { defaults: { epsilon: 0.5, outerIterations: 5, innerIterations: 20 } },

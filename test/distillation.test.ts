@@ -236,6 +236,48 @@ describe('standardised logits', () => {
     const wide = standardizeLogits(tensor(Float64Array.from(data), 32_000));
     close(narrow.out, wide.out, 1e-6, 1e-7);
   });
+  test('logits of any size that the type holds', () => {
+    const random = new Random(16);
+    const c = 50;
+    const [z, t] = [normals(random, c, 1), normals(random, c, 1)];
+    const upstream = Float32Array.from(normals(random, c, 1));
+    const options = { eps: 0, grad: true } as const;
+    const base = standardizedKlDiv(tensor(z, c), tensor(t, c), options);
+    const scores = standardizeLogits(tensor(z, c), options);
+    for (const power of [-100, -70, 70, 110, 126]) {
+      const by = (x: Float64Array) =>
+        tensor(
+          Float32Array.from(x, (v) => v * 2 ** power),
+          c,
+        );
+      const kd = standardizedKlDiv(by(z), by(t), options);
+      close([kd.loss], [base.loss], 1e-5, 1e-7);
+      const back = (g: Float32Array) => Float64Array.from(g, (v) => v * 2 ** power);
+      // Gradients below the normal numbers have fewer digits.
+      if (power < 120) close(back(kd.gradStudent), base.gradStudent, 1e-5, 1e-6);
+      expect(kd.gradStudent.every(Number.isFinite)).toBe(true);
+      const scaledRow = standardizeLogits(by(z), options);
+      close(scaledRow.out, scores.out, 1e-5, 1e-6);
+      close([scaledRow.std[0] / 2 ** power], [scores.std[0]], 1e-6, 0);
+      const { gradLogits } = standardizeLogitsBackward(by(z), tensor(upstream, c), options);
+      const plain = standardizeLogitsBackward(
+        tensor(z, c),
+        tensor(Float64Array.from(upstream), c),
+        options,
+      );
+      if (power < 120) close(back(gradLogits), plain.gradLogits, 1e-5, 1e-6);
+    }
+    const ends = Float32Array.of(3e38, -3e38, 1e38, 0);
+    const wide = tensor(Float64Array.from(ends), 4);
+    close(standardizeLogits(tensor(ends, 4)).out, standardizeLogits(wide).out, 1e-6, 1e-6);
+    const order = Float64Array.of(1, 3, 2, 0);
+    close(
+      [standardizedKlDiv(tensor(ends, 4), tensor(Float32Array.from(order), 4)).loss],
+      [standardizedKlDiv(wide, tensor(order, 4)).loss],
+      1e-5,
+      0,
+    );
+  });
   test('a student that is an affine map of its teacher has no loss and no gradient', () => {
     const random = new Random(6);
     const teacher = normals(random, 2 * 50, 3);

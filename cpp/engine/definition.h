@@ -87,6 +87,14 @@ struct RowStart {
   size_t columns;
 };
 
+// The power of two that brings a spread near 1, so that its square stays within the type; multiplying by it rounds nothing. 1 where
+// there is no spread.
+LC_FN double grainOf(double spread, bool isDouble) {
+  if (!(spread > 0) || spread - spread != 0) return 1;
+  const int most = isDouble ? 1000 : 126, exponent = 1023 - static_cast<int>((toBits(spread) >> 52) & 2047);
+  return fromBits(static_cast<std::uint64_t>(1023 + (exponent > most ? most : exponent < -most ? -most : exponent)) << 52);
+}
+
 // Of two rows compared by their softmaxes p and q (row_pair.h): how each is scaled, what was found, what the gradient is.
 struct PairScaling {
   bool standardize;

@@ -23,6 +23,7 @@ template <class T> struct PairSide {
   size_t argMax;
   double mean, sd, count;
   double inverse;  // 1 / unit
+  double grain;    // of masked rows and those out of range: what logits are multiplied by first
 };
 
 template <class T> class RowPair {
@@ -134,6 +135,7 @@ template <class T> class RowPair {
 
   // False if an entry is masked or no number, or if a sum left the range of T.
   bool scanFinite(PairSide<T>& s) {
+    s.grain = 1;
     const T low = static_cast<T>(-__builtin_huge_val());
     RowMoments<T> moments;
     double total = 0;
@@ -160,7 +162,9 @@ template <class T> class RowPair {
       return total - total == 0;
     }
     settle(s, moments.row.mean, moments.row.m2, static_cast<double>(c_));
-    return moments.row.m2 - moments.row.m2 == 0;
+    // Squares out of the range of T are taken in double.
+    const double least = (sizeof(T) == 4 ? 1e-30 : 1e-290) * s.count;
+    return moments.row.m2 - moments.row.m2 == 0 && (moments.row.m2 >= least || moments.row.mean == static_cast<double>(s.top));
   }
   void settle(PairSide<T>& s, double mean, double m2, double count) const {
     s.mean = mean;
@@ -215,21 +219,27 @@ template <class T> class RowPair {
     const double n = static_cast<double>(counted), total = sum(sums), shift = counted ? total / n : 0.0;
     const double m2 = fma(-total, shift, sum(squares));
     settle(s, static_cast<double>(pivot) + shift, m2 < 0 ? 0.0 : m2, n);
+    s.grain = grainOf(s.sd, sizeof(T) == 8);
   }
 
-  // The scale of a row in the base of the exponentials. Rows that differ by less than T can scale keep a finite one.
-  static T scaleOf(const PairSide<T>& s) {
-    const double most = sizeof(T) == 4 ? 3.0e38 : 1.7e308, scale = s.inverse * Base<T>::perNat;
-    return static_cast<T>(scale > most ? most : scale);
-  }
+  // w of lanes, in the base of the exponentials. Rows that differ by less than T can scale keep a finite scale.
+  struct Unit {
+    W grain, top, scale;
+    explicit Unit(const PairSide<T>& s) {
+      const double most = sizeof(T) == 4 ? 3.0e38 : 1.7e308, exact = s.inverse * Base<T>::perNat / s.grain;
+      grain = broadcast<W>(static_cast<T>(s.grain));
+      top = broadcast<W>(static_cast<T>(static_cast<double>(s.top) * s.grain));
+      scale = broadcast<W>(static_cast<T>(exact > most ? most : exact));
+    }
+    template <bool Masked> LC_FN W of(W v) const { return ((Masked ? v * grain : v) - top) * scale; }
+  };
 
   // Sums over a piece: exponentials of student and teacher, and products of the student's or the teacher's with w. `Special` leaves
   // out the largest terms, the hole and lanes beyond the end; `Masked` knows classes without mass.
   template <bool Special, bool Masked, bool Store> void addPiece(size_t start, size_t end, double* total) const {
     const W zero = broadcast<W>(0);
     const T *x = side_[0].x, *y = side_[1].x;
-    const W topX = broadcast<W>(side_[0].top), topY = broadcast<W>(side_[1].top);
-    const W scaleX = broadcast<W>(scaleOf(side_[0])), scaleY = broadcast<W>(scaleOf(side_[1]));
+    const Unit unitX(side_[0]), unitY(side_[1]);
     const W masked = broadcast<W>(-__builtin_huge_val()), infinite = broadcast<W>(__builtin_huge_val());
     const W lowest = broadcast<W>(sizeof(T) == 4 ? static_cast<T>(-3e38) : static_cast<T>(-1e308));
     T *const ex = e_[0], *const ey = e_[1];
@@ -242,7 +252,7 @@ template <class T> class RowPair {
         __builtin_prefetch(x + i + c_, 0, 2);
         __builtin_prefetch(y + i + c_, 0, 2);
       }
-      W wx = (u - topX) * scaleX, wy = (v - topY) * scaleY;
+      W wx = unitX.template of<Masked>(u), wy = unitY.template of<Masked>(v);
       if (Masked) {
         // A product of 0 and -Infinity would be NaN.
         wx = max(lowest, wx);
@@ -287,8 +297,7 @@ template <class T> class RowPair {
   // In one more sweep, around the means, which may be far from 0.
   double covarianceOf(const PairFacts& f) const {
     const W zero = broadcast<W>(0), masked = broadcast<W>(-__builtin_huge_val());
-    const W topX = broadcast<W>(side_[0].top), topY = broadcast<W>(side_[1].top);
-    const W scaleX = broadcast<W>(scaleOf(side_[0])), scaleY = broadcast<W>(scaleOf(side_[1]));
+    const Unit unitX(side_[0]), unitY(side_[1]);
     const W mean = broadcast<W>(static_cast<T>((f.gap + f.crossed) * Base<T>::perNat)),
             gap = broadcast<W>(static_cast<T>(f.gap * Base<T>::perNat));
     double total = 0;
@@ -298,7 +307,7 @@ template <class T> class RowPair {
       for (size_t i = from; i < to; i += L) {
         const size_t count = to - i < L ? to - i : L;
         const W v = loadFirst<W>(side_[1].x + i, count, -__builtin_huge_val());
-        const W wx = (loadFirst<W>(side_[0].x + i, count, 0) - topX) * scaleX, wy = (v - topY) * scaleY;
+        const W wx = unitX.template of<true>(loadFirst<W>(side_[0].x + i, count, 0)), wy = unitY.template of<true>(v);
         const W e = loadFirst<W>(e_[1] + i, count, 0);
         a = a + select(v == masked, zero, e * (wy - mean) * (wy - wx - gap));
       }
@@ -310,14 +319,16 @@ template <class T> class RowPair {
   // student e + teacher e' + linear (z - mean), into out or added to it.
   template <bool Linear, bool Masked, bool Accumulate> void writeRow(const Coefficient& k, T* out) const {
     const W student = broadcast<W>(static_cast<T>(k.student)), teacher = broadcast<W>(static_cast<T>(k.teacher));
-    const W slope = broadcast<W>(static_cast<T>(k.linear)), centre = broadcast<W>(static_cast<T>(k.mean));
+    const double grain = side_[0].grain, centred = static_cast<double>(static_cast<T>(k.mean));
+    const W slope = broadcast<W>(static_cast<T>(k.linear / grain)), centre = broadcast<W>(static_cast<T>(centred * grain));
+    const W factor = broadcast<W>(static_cast<T>(grain));
     // What rounding the mean to T left out.
-    const W rest = broadcast<W>(static_cast<T>(k.linear == 0 ? 0.0 : k.linear * (static_cast<double>(get(centre, 0)) - k.mean)));
+    const W rest = broadcast<W>(static_cast<T>(k.linear == 0 ? 0.0 : k.linear * (centred - k.mean)));
     const W masked = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0);
     const T *x = side_[0].x, *ex = e_[0], *ey = e_[1];
     const auto lane = [&](W u, W p, W q, W before) LC_LAMBDA {
       W g = fma(p, student, q * teacher);
-      if (Linear) g = fma(u - centre, slope, g + rest);
+      if (Linear) g = fma((Masked ? u * factor : u) - centre, slope, g + rest);
       if (Masked) g = select(u == masked, zero, g);
       return Accumulate ? before + g : g;
     };

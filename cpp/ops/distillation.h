@@ -17,34 +17,42 @@ struct RowDeviation {
   static constexpr bool wideSums = true;
   struct Row {
     double pivot, count, mean, sd, inverse;  // inverse: 1 / (sd + eps), 0 where that is 0
+    double grain;                            // deviations are multiplied by it
     double slopes, along;                    // mean of the upstream gradient, and its product with the deviations
   };
   double ddof, eps, inverseTemperature;
+  bool isDouble;
 
-  RowDeviation(double degrees, double epsilon, double temperature) : ddof(degrees), eps(epsilon), inverseTemperature(1 / temperature) {}
+  RowDeviation(double degrees, double epsilon, double temperature, bool wide)
+      : ddof(degrees), eps(epsilon), inverseTemperature(1 / temperature), isDouble(wide) {}
+  LC_FN double rounded(double x) const { return isDouble ? x : static_cast<double>(static_cast<float>(x)); }
   LC_FN void begin(Row& row, const RowStart& start) const { row.pivot = start.targetValue[0]; }
-  template <class W> LC_FN W from(W x, double origin) const { return x - broadcast<W>(static_cast<Scalar<W>>(origin)); }
+  // The difference of logits of either sign and any size would overflow without the factor.
+  template <class W> LC_FN W from(W x, double origin, double factor) const {
+    using T = Scalar<W>;
+    return x * broadcast<W>(static_cast<T>(factor)) - broadcast<W>(static_cast<T>(origin * factor));
+  }
   template <class W> LC_FN W deviation(const Row& row, W x) const {
-    return select(isDead(x), broadcast<W>(0), from(x, static_cast<double>(static_cast<Scalar<W>>(row.mean))));
+    return select(isDead(x), broadcast<W>(0), from(x, rounded(row.mean), row.grain));
   }
   template <class W> LC_FN void countTerms(const Row& row, W x, W* out) const {
     const auto dead = isDead(x);
     const W zero = broadcast<W>(0);
     out[0] = select(dead, zero, broadcast<W>(1));
-    out[1] = select(dead, zero, from(x, row.pivot));
+    out[1] = select(dead, zero, from(x, row.pivot, 0.25));
+    out[2] = abs(out[1]);
   }
   LC_FN void foldCount(Row& row, const double* sum) const {
     row.count = sum[0];
-    row.mean = row.pivot + sum[1] / sum[0];
+    row.mean = row.pivot + 4 * (sum[1] / sum[0]);
+    row.grain = grainOf(4 * (sum[2] / sum[0]), isDouble);
   }
-  // sum: deviations from the rounded mean, and their squares. Returns what rounding the mean left out.
-  LC_FN double foldDeviations(Row& row, const double* sum) const {
+  // sum: deviations from the rounded mean, and their squares. The mean gets back what rounding it left out.
+  LC_FN void foldDeviations(Row& row, const double* sum) const {
     const double shift = sum[0] / row.count, m2 = fma(-sum[0], shift, sum[1]);
-    row.sd = row.count > ddof || !(m2 == m2) ? sqrt((m2 < 0 ? 0.0 : m2) / (row.count - ddof)) : 0.0;
-    // The deviations of a row that leave no room for a unit are 0 in any.
-    const double inverse = reciprocalOrZero(row.sd + eps);
-    row.inverse = inverse > 3e38 ? 3e38 : inverse;
-    return shift;
+    row.sd = row.count > ddof || !(m2 == m2) ? sqrt((m2 < 0 ? 0.0 : m2) / (row.count - ddof)) / row.grain : 0.0;
+    row.inverse = reciprocalOrZero(row.sd + eps);
+    row.mean = rounded(row.mean) + shift / row.grain;
   }
 };
 
@@ -55,11 +63,10 @@ struct StandardizeLogits : RowDeviation {
                                  {kLogitsInput},
                                  {kTemperature, kDdof, kDeviationEps},
                                  {inPlace(array("out", "n,c"), "logits"), array("mean", "n"), array("std", "n")}};
-  static constexpr int sums[2] = {2, 2};
+  static constexpr int sums[2] = {3, 2};
 
-  bool isDouble;
   explicit StandardizeLogits(const Call& call)
-      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature)), isDouble(call.isDouble) {}
+      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature), call.isDouble) {}
   template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return countTerms(row, lane.x[0], out);
     out[0] = deviation(row, lane.x[0]);
@@ -67,8 +74,7 @@ struct StandardizeLogits : RowDeviation {
   }
   template <int S> LC_FN void fold(Row& row, const double* sum) const {
     if (S == 0) return foldCount(row, sum);
-    const double rounded = isDouble ? row.mean : static_cast<double>(static_cast<float>(row.mean));
-    row.mean = rounded + foldDeviations(row, sum);
+    foldDeviations(row, sum);
   }
   LC_FN void rowOutputs(const Row& row, double* out) const {
     out[0] = row.mean;
@@ -76,10 +82,10 @@ struct StandardizeLogits : RowDeviation {
   }
   template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     using T = Scalar<W>;
-    const double rounded = static_cast<double>(static_cast<T>(row.mean)), unit = row.inverse * inverseTemperature;
+    const double unit = row.inverse * inverseTemperature, origin = rounded(row.mean);
     const W x = lane.x[0];
-    const W z = fma(x - broadcast<W>(static_cast<T>(rounded)), broadcast<W>(static_cast<T>(unit)),
-                    broadcast<W>(static_cast<T>((rounded - row.mean) * unit)));
+    const W z = fma(from(x, origin, row.grain), broadcast<W>(static_cast<T>(unit / row.grain)),
+                    broadcast<W>(static_cast<T>((origin - row.mean) * unit)));
     out[0] = select(isDead(x), x, z);
   }
 };
@@ -93,48 +99,46 @@ struct StandardizeLogitsBackward : RowDeviation {
                                  {inPlace(array("gradLogits", "n,c"), "gradOut")},
                                  false,
                                  "standardizeLogits"};
-  static constexpr int sums[2] = {3, 3};
+  static constexpr int sums[2] = {4, 3};
 
-  bool flatGradient, isDouble;
+  bool flatGradient;
   explicit StandardizeLogitsBackward(const Call& call)
-      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature)),
-        flatGradient(LC_OPTION(call, zeroVarianceGrad) == 0),
-        isDouble(call.isDouble) {}
+      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature), call.isDouble),
+        flatGradient(LC_OPTION(call, zeroVarianceGrad) == 0) {}
   template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0);
     if (S == 0) {
       countTerms(row, lane.x[0], out);
-      out[2] = select(isDead(lane.x[0]), zero, lane.x[1]);
+      out[3] = select(isDead(lane.x[0]), zero, lane.x[1]);
       return;
     }
     const W d = deviation(row, lane.x[0]);
     out[0] = d;
     out[1] = d * d;
-    out[2] = select(isDead(lane.x[0]), zero, from(lane.x[1], row.slopes)) * d;
+    out[2] = select(isDead(lane.x[0]), zero, from(lane.x[1], row.slopes, 1)) * d;
   }
   template <int S> LC_FN void fold(Row& row, const double* sum) const {
     if (S == 0) {
       foldCount(row, sum);
-      row.slopes = sum[2] / sum[0];
+      row.slopes = sum[3] / sum[0];
       return;
     }
-    const double rounded = isDouble ? row.mean : static_cast<double>(static_cast<float>(row.mean));
-    row.mean = rounded + foldDeviations(row, sum);
+    foldDeviations(row, sum);
     // The upstream gradient is taken from its own mean: its sum with any constant shift of the deviations is 0.
     const double flat = row.sd == 0 ? 1.0 : 0.0;
-    row.along = flat != 0 ? 0.0 : sum[2] * row.inverse / (row.sd * (row.count - ddof));
+    row.along = flat != 0 ? 0.0 : sum[2] * (row.inverse / row.grain) / (row.sd * row.grain * (row.count - ddof));
     if (flat != 0 && !flatGradient) row.inverse = 0;
   }
   LC_FN void rowOutputs(const Row&, double*) const {}
   template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     using T = Scalar<W>;
-    const double unit = row.inverse * inverseTemperature, rounded = static_cast<double>(static_cast<T>(row.mean));
-    const double slopes = static_cast<double>(static_cast<T>(row.slopes));
+    const double unit = row.inverse * inverseTemperature, origin = rounded(row.mean), slopes = rounded(row.slopes);
     // What rounding both means to T left out.
-    const double rest = (slopes - row.slopes) - row.along * (rounded - row.mean);
-    const W x = lane.x[0], d = x - broadcast<W>(static_cast<T>(rounded)), g = lane.x[1] - broadcast<W>(static_cast<T>(slopes));
+    const double rest = (slopes - row.slopes) - row.along * ((origin - row.mean) * row.grain);
+    const W x = lane.x[0], d = from(x, origin, row.grain), g = from(lane.x[1], slopes, 1);
     const W centred = fma(d, broadcast<W>(static_cast<T>(-row.along)), g + broadcast<W>(static_cast<T>(rest)));
-    out[0] = select(isDead(x), broadcast<W>(0), unit == 0 ? broadcast<W>(0) : centred * broadcast<W>(static_cast<T>(unit)));
+    out[0] =
+        select(isDead(x), broadcast<W>(0), unit == 0 ? broadcast<W>(0) : centred * broadcast<W>(static_cast<T>(unit > 3e38 ? 3e38 : unit)));
   }
 };
 

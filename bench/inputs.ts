@@ -1,6 +1,6 @@
 /** Seeded inputs: the same bytes for every contestant and every run, made from the records of the ops. */
 import type { InputRecord, OpRecord } from 'logitcore';
-import { requiredOptions, type Shape } from './shapes.js';
+import { requiredOptions, requiredSizes, type Shape } from './shapes.js';
 
 /** mulberry32: small, seeded, and good enough for test data. */
 export function randomGenerator(seed: number): () => number {
@@ -55,12 +55,21 @@ export interface OpArguments {
   readonly bytes: number;
 }
 
-/** `*` and `n` are the rows, `c` the columns; any other size is small. */
-function sizesOf(input: InputRecord, { rows, columns }: Shape): number[] {
+/** `*` and `n` are the rows, `c` the columns; any other size is small, unless the op needs a certain one. */
+function sizesOf(op: string, input: InputRecord, { rows, columns }: Shape): number[] {
+  const known: Readonly<Record<string, number | undefined>> = {
+    '*': rows,
+    n: rows,
+    c: columns,
+    ...requiredSizes[op],
+  };
+  const sizeOf = (letter: string): number => known[letter] ?? 16;
   return input.dims.split(',').map((dim) => {
     const parts = dim.split('+');
-    const known: Record<string, number | undefined> = { '*': rows, n: rows, c: columns };
-    return (known[parts[0]] ?? 16) + Number(parts.at(1) ?? 0);
+    const letter = parts[0];
+    // A product, as in b*t.
+    if (letter.length > 1) return letter.split('*').reduce((size, part) => size * sizeOf(part), 1);
+    return sizeOf(letter) + Number(parts.at(1) ?? 0);
   });
 }
 
@@ -93,7 +102,7 @@ export function opArguments(
   const positional = record.inputs
     .filter((input) => !input.fromOptions && !input.optional)
     .map((input) => {
-      const sizes = sizesOf(input, shape);
+      const sizes = sizesOf(record.name, input, shape);
       const length = sizes.reduce((product, size) => product * size, 1);
       bytes += 4 * length;
       if (input.kind === 'real') {

@@ -92,3 +92,11 @@ export const requiredOptions: Readonly<Record<string, Record<string, unknown>>> 
   finiteDifferenceJvp: { step: 0.1 },
   activationRadius: { activation: 'tanh' },
 };
+
+/** Sizes that the records of some ops do not say: one step for the whole tensor, in a table of the usual widths. */
+export const requiredSizes: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  elasticFakeQuantize: { g: 1, B: 7 },
+  elasticFakeQuantizeBackward: { g: 1, B: 7 },
+  affineFakeQuantize: { g: 1 },
+  affineFakeQuantizeBackward: { g: 1 },
+};

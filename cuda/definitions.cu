@@ -3,6 +3,7 @@
 // once below; a definition that is missing is one that no CUDA engine can use yet.
 #include "../cpp/ops/binary.h"
 #include "../cpp/ops/divergence.h"
+#include "../cpp/ops/minillm.h"
 #include "../cpp/ops/normalization.h"
 #include "../cpp/ops/pair_divergence.h"
 #include "../cpp/ops/radius.h"
@@ -102,6 +103,7 @@ LC_ELEMENTS(BceWithLogits)
 LC_ELEMENTS(SigmoidFocalLoss)
 LC_ELEMENTS(FiniteDifferenceJvp)
 LC_ELEMENTS(ActivationRadius)
+LC_ELEMENTS(MixturePolicyWeights)
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

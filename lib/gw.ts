@@ -109,7 +109,8 @@ export type EntropicGw<O, A> = Simplify<
 export function entropicGW<A extends RealArray, const O extends EntropicGwOptions<A> = {}>(
   C: Tensor<A>,
   D: Tensor<A>,
-  options?: Exact<O, EntropicGwOptions<A>>,
+  // Said once more outside of Exact, whose inference would leave the callback's argument without a type.
+  options?: Exact<O, EntropicGwOptions<A>> & Pick<EntropicGwOptions<A>, 'onProgress'>,
 ): EntropicGw<O, A> {
   if (options?.onProgress === undefined && options?.signal === undefined)
     return call('entropicGW', [C, D], options, withConverged);
@@ -140,7 +141,7 @@ function* inPieces<A extends RealArray>(
     outerIterations: Number.isInteger(most) ? Math.min(most, 1) : most,
     innerIterations: Number.isInteger(inner) ? Math.min(inner!, 1) : inner,
   })(C, D)) as Plain<A>;
-  const { p, q, initPlan, out: _, grad, ...rest } = others;
+  const { p, q, initPlan, grad, ...rest } = { ...others, out: undefined };
   const [c, d] = [doubles(C), doubles(D)];
   const state = { p: numbersOf(p), q: numbersOf(q), initPlan: numbersOf(initPlan) };
   const next = () => piece({ ...rest, ...state, innerIterations: inner, outerIterations: 1 })(c, d);
@@ -157,7 +158,7 @@ function* inPieces<A extends RealArray>(
   Object.assign(result, { value, objective, change, converged, iterations: iteration });
   result.plan.set(plan);
   if (grad) {
-    const last = { data: plan, shape: [c.shape[0]!, d.shape[0]!] };
+    const last = { data: plan, shape: [c.shape[0], d.shape[0]] };
     const { loss, signal } = rest;
     const gradients = yield* step(() =>
       gwObjective(c, d, last, { ...(loss && { loss }), signal, grad: true }),

@@ -22,6 +22,9 @@ export * from './ranking.js';
 export * from './gw.js';
 export * from './uld.js';
 export * from './transport.js';
+export * from './gld.js';
+export * from './distillation.js';
+export * from './heads.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

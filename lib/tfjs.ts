@@ -386,7 +386,7 @@ function valueShape(record: OpRecord, values: readonly unknown[]): Shape {
       const names = input.dims.split(',');
       const leading = names[0] === '*' ? shape.length - (names.length - 1) : 0;
       names.forEach((name, k) => {
-        if (name === '*') sizes.set(name, shape.slice(0, leading));
+        if (name === '*') sizes.set(name, k === 0 ? shape.slice(0, leading) : shape.slice(k));
         else sizes.set(name, [shape[names[0] === '*' ? leading + k - 1 : k] ?? 0]);
       });
     });

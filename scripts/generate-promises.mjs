@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 const lib = fileURLToPath(new URL('../lib/', import.meta.url));
 const families = readdirSync(lib)
   .filter(
-    (file) => file.endsWith('.ts') && /from '\.\/(call|steps)\.js'/.test(readFileSync(lib + file, 'utf8')),
+    (file) =>
+      file.endsWith('.ts') && /from '\.\/(call|steps)\.js'/.test(readFileSync(lib + file, 'utf8')),
   )
   .filter((file) => !['promises.ts', 'call.ts', 'background.ts', 'steps.ts'].includes(file))
   .sort();

@@ -119,9 +119,12 @@ for (const { file, cases } of goldenCases()) {
       test(name, () => {
         check(golden, false);
       });
-      test(`${name}, float64`, () => {
-        check(golden, true);
-      });
+      // An array that is made of options alone has one type.
+      const arrays = [...golden.inputs, ...Object.values(golden.outputs ?? {}).filter(isArray)];
+      if (arrays.length === 0 || golden.inputs.length > 0)
+        test(`${name}, float64`, () => {
+          check(golden, true);
+        });
       if (native.has(golden.op))
         test(`${name}, in the background`, async () => {
           await checkPromise(golden);

@@ -84,6 +84,8 @@ function checkGradients(sample: Sample): void {
 const detached: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   binaryLogisticLoss: { normalized: false },
   logisticRegression: { normalized: false },
+  // The wider subnet's soft labels are constants for the narrower one.
+  groupProgressiveGuidance: { alpha: 0 },
 };
 
 /** All combinations worth a check: reductions, optional inputs, options beside their defaults. */

@@ -87,5 +87,31 @@ struct RowStart {
   size_t columns;
 };
 
+// Of two rows compared by their softmaxes p and q (row_pair.h): how each is scaled, what was found, what the gradient is.
+struct PairScaling {
+  bool standardize;
+  double ddof, eps;  // sd = sqrt(m2 / (count - ddof)); logits are divided by sd + eps
+  double temperature;
+  bool flatGradient;  // a row without deviation has the gradient of the formula, else none
+};
+
+// w is (z - top) / unit, in nats; [0] the student, [1] the teacher.
+struct PairFacts {
+  double temperature;
+  double others[2];   // sum of exp(w) without the largest term
+  double logSum[2];   // log(1 + others)
+  double own;         // E_p[w_student]
+  double crossed;     // E_q[w_student]
+  double gap;         // E_q[w_teacher - w_student]
+  double covariance;  // Cov_q(w_teacher, w_teacher - w_student)
+  double target[2];   // w of the entry that was left out
+  LC_FN double divergence() const { return gap - logSum[1] + logSum[0]; }
+};
+
+// Of the loss by the student's scaled logits: student * p_j + teacher * q_j, and atTarget at the entry that was left out.
+struct PairSlopes {
+  double student, teacher, atTarget;
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

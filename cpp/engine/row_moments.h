@@ -41,23 +41,28 @@ struct BlockMoments {
   double mean, m2;
   bool sound;  // the pivot was near enough to the mean
 };
-template <class T> LC_FN BlockMoments momentsAbout(T pivot, const T* x, size_t n) {
+// With `max` also the largest entry, at the cost of one instruction a vector; NaN does not show in it, but does in the moments.
+template <bool Max = false, class T> LC_FN BlockMoments momentsAbout(T pivot, const T* x, size_t n, T* max_ = nullptr) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  const W zero = broadcast<W>(0), centre = broadcast<W>(pivot);
-  W s[4] = {zero, zero, zero, zero}, q[4] = {zero, zero, zero, zero};
+  const W zero = broadcast<W>(0), centre = broadcast<W>(pivot), low = broadcast<W>(-__builtin_huge_val());
+  W s[4] = {zero, zero, zero, zero}, q[4] = {zero, zero, zero, zero}, top[4] = {low, low, low, low};
   size_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L)
     for (int k = 0; k < 4; ++k) {
-      const W d = load<W>(x + i + static_cast<size_t>(k) * L) - centre;
+      const W v = load<W>(x + i + static_cast<size_t>(k) * L), d = v - centre;
+      if (Max) top[k] = max(v, top[k]);
       s[k] = s[k] + d;
       q[k] = fma(d, d, q[k]);
     }
   for (; i < n; i += L) {
-    const W d = loadFirst<W>(x + i, n - i < L ? n - i : L, pivot) - centre;
+    const size_t count = n - i < L ? n - i : L;
+    const W d = loadFirst<W>(x + i, count, pivot) - centre;
+    if (Max) top[0] = max(loadFirst<W>(x + i, count, -__builtin_huge_val()), top[0]);
     s[0] = s[0] + d;
     q[0] = fma(d, d, q[0]);
   }
+  if (Max) *max_ = maxAcross(max(max(top[0], top[1]), max(top[2], top[3])));
   const double sum = foldSum((s[0] + s[1]) + (s[2] + s[3])), squares = foldSum((q[0] + q[1]) + (q[2] + q[3]));
   const double shift = sum / static_cast<double>(n), lost = sum * shift, m2 = squares - lost;
   // The correction can exceed the sum by rounding; NaN must pass.
@@ -68,9 +73,9 @@ template <class T> LC_FN BlockMoments momentsAbout(T pivot, const T* x, size_t n
 template <class T> struct RowMoments {
   Moments row;
   T pivot = 0;
-  void add(const T* x, size_t n) {
+  template <bool Max = false> void add(const T* x, size_t n, T* max = nullptr) {
     if (row.count == 0) pivot = pivotOf(x, n);
-    BlockMoments b = momentsAbout(pivot, x, n);
+    BlockMoments b = momentsAbout<Max>(pivot, x, n, max);
     if (!b.sound && row.count != 0) {
       pivot = pivotOf(x, n);
       b = momentsAbout(pivot, x, n);

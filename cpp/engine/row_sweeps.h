@@ -12,6 +12,7 @@
 //   atTarget(row)              what replaces the first written output at j = y
 //   pivotInput                 of ops without targets: the row input whose first largest entry stands for the target
 //   wideSums = true            lanes are summed in double
+//   plainSoftmax = true        the option temperature is not that of the softmax inputs
 // A sum that leaves out lane.isPivot keeps its digits where that entry is all but the whole.
 //   columnSums, columnTerms(row, lane, W* out)   how many outputs of shape [c] are sums over the rows, and what a row adds to them
 #pragma once
@@ -46,6 +47,13 @@ template <class D, class = void> struct HasWideSums {
 };
 template <class D> struct HasWideSums<D, decltype(void(D::wideSums))> {
   static constexpr bool value = D::wideSums;
+};
+
+template <class D, class = void> struct HasPlainSoftmax {
+  static constexpr bool value = false;
+};
+template <class D> struct HasPlainSoftmax<D, decltype(void(D::plainSoftmax))> {
+  static constexpr bool value = D::plainSoftmax;
 };
 
 // Lanes of a sum, in T or in double.
@@ -121,7 +129,7 @@ template <class D, class T> struct RowSweeps {
         rowOutputAt[perRow++] = i;
       }
     }
-    constexpr int at = findOption(D::record, "temperature");
+    constexpr int at = HasPlainSoftmax<D>::value ? -1 : findOption(D::record, "temperature");
     if (at >= 0) inverseTemperature = 1.0 / call.options[at < 0 ? 0 : at];
     if (softcapAt >= 0) {
       const double cap = call.options[softcapAt < 0 ? 0 : softcapAt];

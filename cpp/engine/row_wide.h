@@ -53,5 +53,15 @@ LC_FN f64x8 expected(m64x8 dead, f64x8 e, f64x8 value) {
   return select(dead, zero, select(abs(value) == kInfinity, value, e * value));
 }
 
+// The probabilities of a row.
+template <class T> inline void softmaxWide(const T* x, size_t c, double inverseTemperature, double* out) {
+  const WideRow<T> row{x};
+  const WideSoftmax s = wideSoftmax(c, inverseTemperature, row);
+  for (size_t i = 0; i < c; i += kWide) {
+    const size_t count = c - i < kWide ? c - i : kWide;
+    writeWide(out + i, expFlush(s.shifted(row(i, count))) * s.inverse, count);
+  }
+}
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -18,4 +18,7 @@
   X(ranking)                  \
   X(gw)                       \
   X(uld)                      \
-  X(transport)
+  X(transport)                \
+  X(gld)                      \
+  X(distillation)             \
+  X(heads)

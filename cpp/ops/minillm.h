@@ -18,16 +18,14 @@ struct MixturePolicyWeights {
   double alpha, logShare[2];
   explicit MixturePolicyWeights(const Call& call)
       : alpha(LC_OPTION(call, alpha)), logShare{log(1 - LC_OPTION(call, alpha)), log(LC_OPTION(call, alpha))} {}
-  // Differences of log-probabilities first: those of long sequences are far from 0, and the weight needs their digits.
+  // Differences of log-probabilities first: those of long sequences are far from 0, and the weight needs their digits. A policy without
+  // a share never gives a token.
   template <class W> LC_FN void lane(const W* x, const W*, W&, W* out) const {
     const W never = broadcast<W>(-__builtin_huge_val());
-    const W rollout = alpha == 1 ? never : (x[1] - x[0]) + broadcast<W>(logShare[0]);
-    const W teacher = alpha == 0 ? never : (x[2] - x[0]) + broadcast<W>(logShare[1]);
-    const W weight = exp(-logAddExp(rollout, teacher));
+    const W rollout = alpha == 1 ? never : x[1], teacher = alpha == 0 ? never : x[2];
+    const W weight = exp(-logAddExp((rollout - x[0]) + broadcast<W>(logShare[0]), (teacher - x[0]) + broadcast<W>(logShare[1])));
     // A token that the student never gives has weight 0 as long as something gives it.
-    const auto given =
-        ((x[1] > never) & (broadcast<W>(alpha) != broadcast<W>(1))) | ((x[2] > never) & (broadcast<W>(alpha) != broadcast<W>(0)));
-    out[0] = select((x[0] == never) & given, broadcast<W>(0), weight);
+    out[0] = select((x[0] == never) & ((rollout > never) | (teacher > never)), broadcast<W>(0), weight);
   }
 };
 

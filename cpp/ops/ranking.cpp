@@ -58,7 +58,7 @@ struct KendallTau {
       {{"predicted", "n"}, {"actual", "n"}},
       {choice("variant", "b,a")},
       {scalar("tau"), scalar("rmse"), scalar("concordant"), scalar("discordant"), scalar("tiesA"), scalar("tiesB")},
-      false,
+      true,
       nullptr,
       &several};
 

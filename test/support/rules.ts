@@ -42,6 +42,18 @@ const layers: Rule = {
   },
 };
 
+/** A row of each class at least. */
+const classesOf = (rows: number): number => Math.max(1, Math.min(5, rows));
+const everyClass: Rule = {
+  sizes: { c: ({ n }) => [classesOf(n[0])] },
+  inputs: {
+    targets: (shape) => ({
+      data: Int32Array.from({ length: shape[0] }, (_, i) => i % classesOf(shape[0])),
+      shape,
+    }),
+  },
+};
+
 export const rules: Readonly<Partial<Record<string, Rule>>> = {
   elasticFakeQuantize: stepTable,
   elasticFakeQuantizeBackward: stepTable,
@@ -49,4 +61,5 @@ export const rules: Readonly<Partial<Record<string, Rule>>> = {
   affineFakeQuantizeBackward: { sizes: groups },
   weightMoments: layers,
   wdrLoss: layers,
+  neuralCollapse: everyClass,
 };

@@ -51,8 +51,8 @@ export const dimsOf = (text: string): string[] => (text === '' ? [] : text.split
 export const letterOf = (dim: string): string => dim.replace(/[+?].*/, '');
 /** The letters of a dimension, which may be a product: `b*t`. */
 const lettersIn = (dim: string): string[] => {
-  const [, left, right] = /^(.)\*(.)$/.exec(dim) ?? [];
-  return left === undefined ? [letterOf(dim)] : [left, right];
+  const product = /^(.)\*(.)$/.exec(dim);
+  return product ? product.slice(1) : [letterOf(dim)];
 };
 
 /** The letters of an op's inputs in order of appearance, constants left out. */

@@ -1,16 +1,23 @@
 // Checked by the compiler alone (npm run test:types): what a call's options say about the type of its result.
 import {
+  alignDistilLoss,
   crossEntropy,
+  dpoTokenReward,
+  elasticFakeQuantize,
   focalLoss,
   gatherLogProbs,
   info,
   klDiv,
+  minillmPolicyLoss,
   logSoftmax,
   logSumExp,
   ops,
+  rlhfTokenLoss,
+  skewKl,
   softmax,
   sort,
   topK,
+  wdrLoss,
   uldLoss,
   zLossRegularizer,
   type OpRecord,
@@ -124,6 +131,33 @@ crossEntropy(f32, targets);
 info().threads satisfies number;
 ops() satisfies readonly OpRecord[];
 
+// Losses over sequences and layers.
+export const aligned = alignDistilLoss(narrow, narrow, narrow, targets, { grad: true });
+export const alignedEach = alignDistilLoss(wide, wide, wide, targets, { reduction: 'none' });
+export const rewarded = rlhfTokenLoss(narrow, narrow, narrow, targets, { reduction: 'none' });
+export const rewards = dpoTokenReward(narrow, narrow, targets, { distribution: true });
+export const rewardsOnly = dpoTokenReward(narrow, narrow, targets);
+export const policy = minillmPolicyLoss(wide, wide, wide, wide, targets, { grad: true });
+export const regularised = wdrLoss(f32, { grad: true });
+export const skewed = skewKl(narrow, narrow, { reduction: 'sum', grad: true });
+export const codes = elasticFakeQuantize(f32, narrow, { bits: 4 });
+export const shiftedCodes = elasticFakeQuantize(narrow, narrow, narrow, { bits: 4 });
+export type Sequences = [
+  Assert<Same<typeof aligned.loss, number>>,
+  Assert<Same<typeof aligned.gradStudent, Float32Array>>,
+  Assert<Same<typeof alignedEach.loss, Float64Array>>,
+  Assert<Same<typeof rewarded.kl, Float32Array>>,
+  Assert<Same<typeof rewards.distribution, Float32Array>>,
+  Assert<Same<typeof rewardsOnly.distribution, undefined>>,
+  Assert<Same<typeof policy.gradLogps, Float64Array>>,
+  Assert<Same<typeof regularised.gradWeights, Float32Array>>,
+  Assert<Same<typeof skewed.loss, number>>,
+  Assert<Same<typeof skewed.gradStudent, Float32Array>>,
+  Assert<Same<typeof codes.codes, Int32Array>>,
+  Assert<Same<typeof shiftedCodes.out, Float32Array>>,
+];
+// @ts-expect-error a weight is no option of this divergence
+skewKl(narrow, narrow, { lam: 0.5 });
 // Indices of a sort, and the gradient of a loss between vocabularies, are there when asked for.
 export const values = sort(f32);
 export const valuesAndIndices = sort(f64, { indices: true });

@@ -1,0 +1,268 @@
+#include "distillation.h"
+
+#include "../engine/angles.h"
+#include "../engine/family.h"
+#include "../engine/product.h"
+#include "../engine/row_pair.h"
+#include "../engine/row_sweeps.h"
+#include "../engine/row_wide.h"
+#include "../engine/sort.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+struct StandardizeLogitsOp : StandardizeLogits, RowSweepOp<StandardizeLogits> {};
+struct StandardizeLogitsBackwardOp : StandardizeLogitsBackward, RowSweepOp<StandardizeLogitsBackward> {};
+struct StandardizedKlDivOp : StandardizedKlDiv, RowPairOp<StandardizedKlDiv> {};
+struct DecoupledKdOp : DecoupledKd, RowPairOp<DecoupledKd> {};
+
+// ||P_s P_s^T - P_t P_t^T||_F^2 / n (rows) and ||P_s^T P_s - P_t^T P_t||_F^2 / c (classes) of the softmaxes P, in double: near
+// agreement they are small differences of large numbers.
+class Correlations {
+ public:
+  Correlations(Call& call, size_t n, size_t c)
+      : call_(call),
+        n_(n),
+        c_(c),
+        student_(call, n * c, false),
+        teacher_(call, n * c, false),
+        turnedStudent_(call, n * c, false),
+        turnedTeacher_(call, n * c, false),
+        own_(call, n * n, false),
+        other_(call, n * n, false),
+        slopes_(call, n * c, false),
+        partial_(call, n) {}
+  explicit operator bool() const {
+    return student_ && teacher_ && turnedStudent_ && turnedTeacher_ && own_ && other_ && slopes_ && partial_;
+  }
+
+  template <class T> void prepare(const T* student, const T* teacher, double temperature) {
+    inverse_ = 1 / temperature;
+    parallel(call_, n_, rowGrain(c_), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        softmaxWide(student + i * c_, c_, inverse_, student_ + i * c_);
+        softmaxWide(teacher + i * c_, c_, inverse_, teacher_ + i * c_);
+      }
+    });
+    transpose(call_, student_, n_, c_, turnedStudent_);
+    transpose(call_, teacher_, n_, c_, turnedTeacher_);
+  }
+  const double* teacherRow(size_t i) { return teacher_ + i * c_; }
+
+  // Both leave the slopes by P_s behind if asked to.
+  double batchLoss(bool slopes) {
+    product(call_, student_, turnedStudent_, n_, c_, n_, own_);
+    product(call_, teacher_, turnedTeacher_, n_, c_, n_, other_);
+    subtract(other_, n_ * n_, own_);
+    if (slopes) product(call_, own_, student_, n_, n_, c_, slopes_);
+    scale_ = 1 / static_cast<double>(n_);
+    return squares(own_, n_, n_) * scale_;
+  }
+  double classLoss(bool slopes) {
+    scale_ = 1 / static_cast<double>(c_);
+    if (c_ <= n_) {
+      product(call_, turnedStudent_, student_, c_, n_, c_, own_);
+      product(call_, turnedTeacher_, teacher_, c_, n_, c_, other_);
+      subtract(other_, c_ * c_, own_);
+      if (slopes) product(call_, student_, own_, n_, c_, c_, slopes_);
+      return squares(own_, c_, c_) * scale_;
+    }
+    // More classes than rows: ||A||^2 - 2 ||B||^2 + ||C||^2 with the products of rows A = P_s P_s^T, B = P_s P_t^T, C = P_t P_t^T.
+    product(call_, teacher_, turnedTeacher_, n_, c_, n_, own_);
+    double loss = squares(own_, n_, n_);
+    product(call_, student_, turnedStudent_, n_, c_, n_, own_);
+    product(call_, student_, turnedTeacher_, n_, c_, n_, other_);
+    loss += squares(own_, n_, n_) - 2 * squares(other_, n_, n_);
+    if (slopes) {
+      // The transposed matrices have served.
+      product(call_, own_, student_, n_, n_, c_, slopes_);
+      product(call_, other_, teacher_, n_, n_, c_, turnedStudent_);
+      subtract(turnedStudent_, n_ * c_, slopes_);
+    }
+    return (loss < 0 ? 0.0 : loss) * scale_;
+  }
+
+  // Through the softmax, times weight: stored in out, or added to it.
+  template <class T> void write(T* out, double weight, bool accumulate) {
+    const f64x8 unit = broadcast<f64x8>(4 * scale_ * inverse_ * weight);
+    parallel(call_, n_, rowGrain(c_), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const double *p = student_ + i * c_, *g = slopes_ + i * c_;
+        const f64x8 mean = broadcast<f64x8>(dotWide(p, g, c_));
+        T* row = out + i * c_;
+        for (size_t j = 0; j < c_; j += kWide) {
+          const size_t count = c_ - j < kWide ? c_ - j : kWide;
+          f64x8 d = readWide(p + j, count) * (readWide(g + j, count) - mean) * unit;
+          if (accumulate) d = d + readWide(row + j, count);
+          writeWide(row + j, d, count);
+        }
+      }
+    });
+  }
+
+ private:
+  Call& call_;
+  size_t n_, c_;
+  double inverse_ = 1, scale_ = 1;
+  Scratch<double> student_, teacher_, turnedStudent_, turnedTeacher_, own_, other_, slopes_, partial_;
+
+  double squares(const double* matrix, size_t rows, size_t columns) {
+    sumRows(call_, rows, columns, partial_, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      const f64x8 x = readWide(matrix + i * columns + j, count);
+      return x * x;
+    });
+    return orderedSum(partial_, rows);
+  }
+  void subtract(const double* from, size_t count, double* matrix) {
+    for (size_t i = 0; i < count; i += kWide) {
+      const size_t left = count - i < kWide ? count - i : kWide;
+      writeWide(matrix + i, readWide(matrix + i, left) - readWide(from + i, left), left);
+    }
+  }
+};
+
+template <class D> struct CorrelationOp {
+  template <class T> static void run(Call& call) {
+    constexpr const Record& record = D::record;
+    if (call.rows == 0) return;
+    Correlations matrices(call, call.rows, call.columns);
+    if (!matrices) return;
+    T* grad = LC_OUTPUT(T, call, gradStudent);
+    matrices.prepare(LC_INPUT(T, call, student), LC_INPUT(T, call, teacher), LC_OPTION(call, temperature));
+    LC_NUMBER(call, loss) = D::byClass ? matrices.classLoss(grad != nullptr) : matrices.batchLoss(grad != nullptr);
+    if (grad) matrices.write(grad, 1, false);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+constexpr Option kCorrelationTemperature = above(number("temperature", 4), 0);
+struct BatchCorrelation : CorrelationOp<BatchCorrelation> {
+  static constexpr bool byClass = false;
+  static constexpr Record record{
+      "batchCorrelation", "logit-standardization", {kStudent, kTeacher}, {kCorrelationTemperature, kGrad}, {scalar("loss"), kGradStudent}};
+};
+struct ClassCorrelation : CorrelationOp<ClassCorrelation> {
+  static constexpr bool byClass = true;
+  static constexpr Record record{
+      "classCorrelation", "logit-standardization", {kStudent, kTeacher}, {kCorrelationTemperature, kGrad}, {scalar("loss"), kGradStudent}};
+};
+
+inline bool checkTemperatures(Call& call) {
+  const int at = inputIndex(*call.record, "temperatures");
+  if (!call.inputs[at]) return true;
+  const double* values = static_cast<const double*>(call.inputs[at]);
+  for (size_t i = 0; i < call.inputLength[at]; ++i)
+    if (!(values[i] > 0)) {
+      __builtin_snprintf(call.error, sizeof call.error, "options.temperatures[%.0f] is %.9g, expected a finite number > 0",
+                         static_cast<double>(i), values[i]);
+      return false;
+    }
+  if (call.inputLength[at] > 0) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "options.temperatures is empty, expected at least one temperature");
+  return false;
+}
+
+// weight (fs instance + fs batch + fc class), each a sum over temperatures.
+struct MultiLevelKd {
+  static constexpr Record record{
+      "multiLevelKd",
+      "logit-standardization",
+      {kStudent, kTeacher, optionInput("temperatures", "t", Domain::positive, Kind::numbers)},
+      {boolean("standardize"), kDdof, kDeviationEps, number("weight", 1), choice("maskMode", "none,fraction"), kGrad},
+      {scalar("loss"), scalar("instance"), scalar("batch"), scalar("class"), scalar("sampleFraction"), scalar("classFraction"),
+       // Not in place of the student, which every temperature reads.
+       Output{"gradStudent", "n,c", OutputKind::array, Kind::real, "grad", "student"}},
+      false,
+      nullptr,
+      &checkTemperatures};
+
+  // The share of values that are at most their median.
+  static bool shareBelowMedian(Call& call, const double* values, size_t n, double& share) {
+    Scratch<double> sorted(call, n);
+    Scratch<char> room(call, sortScratchBytes<double>(n), false);
+    if (!sorted || !room) return false;
+    sortValues<double>(values, n, false, sorted, room);
+    const double middle = (sorted[n / 2] + sorted[(n - 1) / 2]) / 2;
+    size_t below = 0;
+    for (size_t i = 0; i < n; ++i) below += values[i] <= middle;
+    share = static_cast<double>(below) / static_cast<double>(n);
+    return true;
+  }
+  // The teacher at temperature 1: how sure it is of each row, and how much mass it gives to each class.
+  template <class T> static bool fractions(Call& call, Correlations& matrices, double& samples, double& classes) {
+    const size_t n = call.rows, c = call.columns;
+    const T* teacher = LC_INPUT(T, call, teacher);
+    Scratch<double> confidence(call, n), mass(call, c);
+    if (!confidence || !mass) return false;
+    matrices.prepare(teacher, teacher, 1);
+    for (size_t i = 0; i < n; ++i) {
+      const double* p = matrices.teacherRow(i);
+      double most = p[0];
+      for (size_t j = 0; j < c; ++j) {
+        if (p[j] > most) most = p[j];
+        mass[j] += p[j];
+      }
+      confidence[i] = most;
+    }
+    return shareBelowMedian(call, confidence, n, samples) && shareBelowMedian(call, mass, c, classes);
+  }
+
+  // The divergences at all temperatures in one visit of a row: what does not depend on the temperature is found once.
+  template <class T> static double instance(Call& call, const double* temperatures, size_t count, double weight, T* grad) {
+    const size_t n = call.rows, c = call.columns;
+    const T *student = LC_INPUT(T, call, student), *teacher = LC_INPUT(T, call, teacher);
+    const PairScaling scaling{LC_OPTION(call, standardize) != 0, LC_OPTION(call, ddof), LC_OPTION(call, eps), 1, true};
+    Scratch<double> losses(call, n);
+    if (!losses) return 0;
+    parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
+      Scratch<T> exponentials(call, 2 * RowPair<T>::stride(c));
+      if (!exponentials) return;
+      RowPair<T> pair(scaling, c, exponentials);
+      for (size_t i = begin; i < end; ++i) {
+        pair.scan(student + i * c, teacher + i * c, kNowhere, false);
+        for (size_t k = 0; k < count; ++k) {
+          const PairFacts f = pair.facts(temperatures[k], grad != nullptr, false);
+          const double slope = temperatures[k] * temperatures[k] / static_cast<double>(n);
+          losses[i] += slope * f.divergence();
+          if (grad) pair.write(f, {weight * slope, -weight * slope, 0}, grad + i * c, k > 0);
+        }
+      }
+    });
+    return orderedSum(losses, n);
+  }
+
+  template <class T> static void run(Call& call) {
+    static constexpr double usual[] = {4, 3, 5, 2, 6};
+    const double* given = LC_INPUT(double, call, temperatures);
+    const double* temperatures = given ? given : usual;
+    const size_t count = given ? call.inputLength[inputIndex(record, "temperatures")] : sizeof usual / sizeof *usual;
+    double samples = 1, classes = 1, batch = 0, byClass = 0, rows = 0;
+    const double weight = LC_OPTION(call, weight);
+    T* grad = LC_OUTPUT(T, call, gradStudent);
+    if (call.rows > 0) {
+      Correlations matrices(call, call.rows, call.columns);
+      if (!matrices) return;
+      if (LC_OPTION(call, maskMode) != 0 && !fractions<T>(call, matrices, samples, classes)) return;
+      rows = instance<T>(call, temperatures, count, weight * samples, grad);
+      for (size_t k = 0; k < count; ++k) {
+        matrices.prepare(LC_INPUT(T, call, student), LC_INPUT(T, call, teacher), temperatures[k]);
+        batch += matrices.batchLoss(grad != nullptr);
+        if (grad) matrices.write(grad, weight * samples, true);
+        byClass += matrices.classLoss(grad != nullptr);
+        if (grad) matrices.write(grad, weight * classes, true);
+      }
+    }
+    LC_NUMBER(call, instance) = rows;
+    LC_NUMBER(call, batch) = batch;
+    LC_NUMBER(call, class) = byClass;
+    LC_NUMBER(call, sampleFraction) = samples;
+    LC_NUMBER(call, classFraction) = classes;
+    LC_NUMBER(call, loss) = weight * (samples * (rows + batch) + classes * byClass);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+LOGITCORE_FAMILY(distillation, StandardizeLogitsOp, StandardizeLogitsBackwardOp, StandardizedKlDivOp, DecoupledKdOp, BatchCorrelation,
+                 ClassCorrelation, MultiLevelKd)
+}  // namespace logitcore

@@ -1,0 +1,209 @@
+// Distillation of logits: z-scores of rows, divergences of standardised rows, and the decoupled divergence. Sources: Sun et al. 2024
+// (logit standardization, arXiv 2403.01427), and the losses it is put into (decoupled, multi-level and curriculum distillation).
+#pragma once
+#include "heads.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr Option kDdof = between(integer("ddof", 1), 0, 1);
+constexpr Option kDeviationEps = atLeast(number("eps", 1e-7), 0);
+constexpr Option kZeroVarianceGrad = choice("zeroVarianceGrad", "formula,zero");
+
+// Mean and deviation of the classes that are not masked. The first sweep finds the mean, the second the deviations from it, so that
+// nothing is lost where the largest logit is far from the rest.
+struct RowDeviation {
+  static constexpr int softmaxInputs = 0, sweeps = 2, pivotInput = 0;
+  static constexpr bool wideSums = true;
+  struct Row {
+    double pivot, count, mean, sd, inverse;  // inverse: 1 / (sd + eps), 0 where that is 0
+    double slopes, along;                    // mean of the upstream gradient, and its product with the deviations
+  };
+  double ddof, eps, inverseTemperature;
+
+  RowDeviation(double degrees, double epsilon, double temperature) : ddof(degrees), eps(epsilon), inverseTemperature(1 / temperature) {}
+  LC_FN void begin(Row& row, const RowStart& start) const { row.pivot = start.targetValue[0]; }
+  template <class W> LC_FN W from(W x, double origin) const { return x - broadcast<W>(static_cast<Scalar<W>>(origin)); }
+  template <class W> LC_FN W deviation(const Row& row, W x) const {
+    return select(isDead(x), broadcast<W>(0), from(x, static_cast<double>(static_cast<Scalar<W>>(row.mean))));
+  }
+  template <class W> LC_FN void countTerms(const Row& row, W x, W* out) const {
+    const auto dead = isDead(x);
+    const W zero = broadcast<W>(0);
+    out[0] = select(dead, zero, broadcast<W>(1));
+    out[1] = select(dead, zero, from(x, row.pivot));
+  }
+  LC_FN void foldCount(Row& row, const double* sum) const {
+    row.count = sum[0];
+    row.mean = row.pivot + sum[1] / sum[0];
+  }
+  // sum: deviations from the rounded mean, and their squares. Returns what rounding the mean left out.
+  LC_FN double foldDeviations(Row& row, const double* sum) const {
+    const double shift = sum[0] / row.count, m2 = fma(-sum[0], shift, sum[1]);
+    row.sd = row.count > ddof || !(m2 == m2) ? sqrt((m2 < 0 ? 0.0 : m2) / (row.count - ddof)) : 0.0;
+    // The deviations of a row that leave no room for a unit are 0 in any.
+    const double inverse = reciprocalOrZero(row.sd + eps);
+    row.inverse = inverse > 3e38 ? 3e38 : inverse;
+    return shift;
+  }
+};
+
+// (z - mean) / (sd + eps) / T
+struct StandardizeLogits : RowDeviation {
+  static constexpr Record record{"standardizeLogits",
+                                 "logit-standardization",
+                                 {kLogitsInput},
+                                 {kTemperature, kDdof, kDeviationEps},
+                                 {inPlace(array("out", "n,c"), "logits"), array("mean", "n"), array("std", "n")}};
+  static constexpr int sums[2] = {2, 2};
+
+  bool isDouble;
+  explicit StandardizeLogits(const Call& call)
+      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature)), isDouble(call.isDouble) {}
+  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+    if (S == 0) return countTerms(row, lane.x[0], out);
+    out[0] = deviation(row, lane.x[0]);
+    out[1] = out[0] * out[0];
+  }
+  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+    if (S == 0) return foldCount(row, sum);
+    const double rounded = isDouble ? row.mean : static_cast<double>(static_cast<float>(row.mean));
+    row.mean = rounded + foldDeviations(row, sum);
+  }
+  LC_FN void rowOutputs(const Row& row, double* out) const {
+    out[0] = row.mean;
+    out[1] = row.sd;
+  }
+  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+    using T = Scalar<W>;
+    const double rounded = static_cast<double>(static_cast<T>(row.mean)), unit = row.inverse * inverseTemperature;
+    const W x = lane.x[0];
+    const W z = fma(x - broadcast<W>(static_cast<T>(rounded)), broadcast<W>(static_cast<T>(unit)),
+                    broadcast<W>(static_cast<T>((rounded - row.mean) * unit)));
+    out[0] = select(isDead(x), x, z);
+  }
+};
+
+// [g - mean(g) - u sum(g a) / (count - ddof)] / (sd + eps) / T
+struct StandardizeLogitsBackward : RowDeviation {
+  static constexpr Record record{"standardizeLogitsBackward",
+                                 "logit-standardization",
+                                 {kLogitsInput, {"gradOut", "n,c", Kind::real, Domain::gradient}},
+                                 {kTemperature, kDdof, kDeviationEps, kZeroVarianceGrad},
+                                 {inPlace(array("gradLogits", "n,c"), "gradOut")},
+                                 false,
+                                 "standardizeLogits"};
+  static constexpr int sums[2] = {3, 3};
+
+  bool flatGradient, isDouble;
+  explicit StandardizeLogitsBackward(const Call& call)
+      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature)),
+        flatGradient(LC_OPTION(call, zeroVarianceGrad) == 0),
+        isDouble(call.isDouble) {}
+  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+    const W zero = broadcast<W>(0);
+    if (S == 0) {
+      countTerms(row, lane.x[0], out);
+      out[2] = select(isDead(lane.x[0]), zero, lane.x[1]);
+      return;
+    }
+    const W d = deviation(row, lane.x[0]);
+    out[0] = d;
+    out[1] = d * d;
+    out[2] = select(isDead(lane.x[0]), zero, from(lane.x[1], row.slopes)) * d;
+  }
+  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+    if (S == 0) {
+      foldCount(row, sum);
+      row.slopes = sum[2] / sum[0];
+      return;
+    }
+    const double rounded = isDouble ? row.mean : static_cast<double>(static_cast<float>(row.mean));
+    row.mean = rounded + foldDeviations(row, sum);
+    // The upstream gradient is taken from its own mean: its sum with any constant shift of the deviations is 0.
+    const double flat = row.sd == 0 ? 1.0 : 0.0;
+    row.along = flat != 0 ? 0.0 : sum[2] * row.inverse / (row.sd * (row.count - ddof));
+    if (flat != 0 && !flatGradient) row.inverse = 0;
+  }
+  LC_FN void rowOutputs(const Row&, double*) const {}
+  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+    using T = Scalar<W>;
+    const double unit = row.inverse * inverseTemperature, rounded = static_cast<double>(static_cast<T>(row.mean));
+    const double slopes = static_cast<double>(static_cast<T>(row.slopes));
+    // What rounding both means to T left out.
+    const double rest = (slopes - row.slopes) - row.along * (rounded - row.mean);
+    const W x = lane.x[0], d = x - broadcast<W>(static_cast<T>(rounded)), g = lane.x[1] - broadcast<W>(static_cast<T>(slopes));
+    const W centred = fma(d, broadcast<W>(static_cast<T>(-row.along)), g + broadcast<W>(static_cast<T>(rest)));
+    out[0] = select(isDead(x), broadcast<W>(0), unit == 0 ? broadcast<W>(0) : centred * broadcast<W>(static_cast<T>(unit)));
+  }
+};
+
+// T^2 KL(q || p) of the softmaxes of standardised (or plain) rows.
+struct StandardizedKlDiv {
+  static constexpr Record record{"standardizedKlDiv",
+                                 "logit-standardization",
+                                 {kStudent, kTeacher, kRowLabels},
+                                 {kPairTemperature, kDdof, kDeviationEps, boolean("standardize", true), kIgnoreIndex, kReduction, kGrad,
+                                  boolean("gradTemperature"), kZeroVarianceGrad},
+                                 {reduced("loss", "n"), kGradStudent, when(scalar("gradTemperature"), "gradTemperature")}};
+
+  PairScaling scaling;
+  bool covariance;
+  double scale;
+
+  explicit StandardizedKlDiv(const Call& call)
+      : scaling{LC_OPTION(call, standardize) != 0, LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature),
+                LC_OPTION(call, zeroVarianceGrad) == 0},
+        covariance(LC_OPTION(call, gradTemperature) != 0),
+        scale(meanScale<StandardizedKlDiv>(call)) {}
+  LC_FN PairSlopes fold(const PairFacts& f, double* out) const {
+    const double t = f.temperature, slope = scale * t * t, divergence = f.divergence();
+    out[0] = slope * divergence;
+    out[1] = scale * t * (2 * divergence + f.crossed - f.own - f.covariance);
+    return {slope, -slope, 0};
+  }
+};
+
+inline bool needsTwoClasses(Call& call) {
+  if (call.columns >= 2) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "student has 1 column, expected at least 2");
+  return false;
+}
+
+// alpha TCKD + beta NCKD: the divergence of (p_y, 1 - p_y), and that of the classes other than y among themselves.
+struct DecoupledKd {
+  static constexpr Record record{"decoupledKd",
+                                 "logit-standardization",
+                                 {kStudent, kTeacher, kTargets},
+                                 {number("alpha", 1), number("beta", 8), above(number("temperature", 4), 0), boolean("standardize"), kDdof,
+                                  kDeviationEps, kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), reduced("tckd", "n"), reduced("nckd", "n"), kGradStudent},
+                                 false,
+                                 nullptr,
+                                 &needsTwoClasses};
+
+  PairScaling scaling;
+  static constexpr bool covariance = false;
+  double alpha, beta, scale;
+
+  explicit DecoupledKd(const Call& call)
+      : scaling{LC_OPTION(call, standardize) != 0, LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature), true},
+        alpha(LC_OPTION(call, alpha)),
+        beta(LC_OPTION(call, beta)),
+        scale(meanScale<DecoupledKd>(call)) {}
+  LC_FN PairSlopes fold(const PairFacts& f, double* out) const {
+    // The target against all others together, as a binary choice with these logits.
+    const double a = f.target[0] - f.logSum[0], b = f.target[1] - f.logSum[1], d = a == b ? 0.0 : a - b;
+    const double slope = scale * f.temperature * f.temperature;
+    const double own = slope * (a == b ? 0.0 : bernoulliDivergence(a, b, d)), others = slope * f.divergence();
+    // A term of weight 0 is 0, also where it is infinite.
+    out[0] = (alpha == 0 ? 0.0 : alpha * own) + (beta == 0 ? 0.0 : beta * others);
+    out[1] = own;
+    out[2] = others;
+    const double pull = slope * alpha * (a == b ? 0.0 : sigmoidDifference(a, b, d));
+    return {slope * beta - pull, -slope * beta, pull};
+  }
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

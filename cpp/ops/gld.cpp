@@ -1,0 +1,298 @@
+#include "gld.h"
+
+#include "../engine/family.h"
+#include "../engine/product.h"
+#include "softmax.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr Option kTopK = between(integer("topK", 10), 1, 2147483647.0);
+constexpr Option kNodes = choice("nodes", "rank,vocab");
+constexpr Option kNodeValues = choice("transform", "none,softmax,standardize");
+constexpr Option kPositionReduction = choice("positionReduction", "mean,sum");
+constexpr Option kFeatureReduction = choice("featureReduction", "mean,sum");
+constexpr Option kGwReduction = choice("gwReduction", "sum,mean");
+constexpr Option kSize = between(Option{"size", OptionKind::integer, __builtin_nan("")}, 1, 16777216.0);
+constexpr Input kSequences{"logits", "*,l,c"};
+constexpr Input kPositionMask = optionInput("mask", "**l", Domain::any, Kind::mask);
+
+template <class D> NodeOptions nodeOptions(const Call& call) {
+  constexpr const Record& record = D::record;
+  return {static_cast<size_t>(LC_OPTION(call, topK)), LC_OPTION(call, nodes) != 0, LC_OPTION(call, positionReduction) == 0,
+          static_cast<int>(LC_OPTION(call, transform)), LC_OPTION(call, temperature)};
+}
+
+inline size_t dimOf(const Call& call, char letter) { return call.dims[static_cast<int>(letter)]; }
+
+// How many nodes the graph of the call's logits has.
+template <class D> size_t nodeCount(const Call& call) {
+  const NodeOptions o = nodeOptions<D>(call);
+  return o.vocab || o.topK > call.columns ? call.columns : o.topK;
+}
+template <class D> bool hasNodes(Call& call, const char* input, size_t expected) {
+  const size_t given = dimOf(call, 'g');
+  if (given == expected) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "%s has %zu nodes, expected %zu", input, given, expected);
+  return false;
+}
+// Nodes of the features: those of the graph, and isolated ones up to options.size.
+template <class D> bool featureCount(Call& call, size_t& size) {
+  constexpr const Record& record = D::record;
+  size = nodeCount<D>(call);
+  if (!LC_GIVEN(call, size)) return true;
+  const double wanted = LC_OPTION(call, size);
+  if (wanted < static_cast<double>(size)) {
+    __builtin_snprintf(call.error, sizeof call.error, "options.size is %.0f, expected an integer >= %zu, the number of nodes", wanted,
+                       size);
+    return false;
+  }
+  size = static_cast<size_t>(wanted);
+  return true;
+}
+
+// Selects the nodes of the call's logits; false if memory ran out.
+template <class D, class T, class F> void withNodes(Call& call, F&& body) {
+  constexpr const Record& record = D::record;
+  Nodes<T> nodes(call, LC_INPUT(T, call, logits), LC_INPUT(int32_t, call, mask), dimOf(call, '*'), dimOf(call, 'l'), call.columns,
+                 nodeOptions<D>(call));
+  if (!nodes) return;
+  nodes.find(call);
+  if (!call.outOfMemory) body(nodes);
+}
+template <class T> void writeCounts(const Nodes<T>& nodes, int32_t* count) {
+  for (size_t b = 0; b < nodes.batch; ++b) count[b] = static_cast<int32_t>(nodes.counted(b));
+}
+
+struct CoactivationGraph {
+  static bool check(Call& call) {
+    call.dims[static_cast<int>('g')] = nodeCount<CoactivationGraph>(call);
+    return true;
+  }
+  static constexpr Record record{"coactivationGraph",
+                                 "infigfusion-gw",
+                                 {kSequences, kPositionMask},
+                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction},
+                                 {array("graph", "*,g,g"), array("count", "*", Kind::index)},
+                                 false,
+                                 nullptr,
+                                 &check};
+
+  template <class T> static void run(Call& call) {
+    withNodes<CoactivationGraph, T>(call, [&](Nodes<T>& nodes) {
+      const size_t n = nodes.nodes();
+      T* out = LC_OUTPUT(T, call, graph);
+      writeCounts(nodes, LC_OUTPUT(int32_t, call, count));
+      parallel(call, nodes.batch, rowGrain(nodes.length * nodes.k * nodes.k + n * n), [&](size_t begin, size_t end) {
+        Scratch<double> matrix(call, n * n, false);
+        if (!matrix) return;
+        for (size_t b = begin; b < end; ++b) {
+          for (size_t i = 0; i < n * n; ++i) matrix[i] = 0;
+          nodes.graph(b, matrix);
+          roundTo(static_cast<const double*>(matrix), n * n, out + b * n * n);
+        }
+      });
+    });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct CoactivationGraphBackward {
+  static bool check(Call& call) {
+    return hasNodes<CoactivationGraphBackward>(call, "gradGraph", nodeCount<CoactivationGraphBackward>(call));
+  }
+  static constexpr Record record{"coactivationGraphBackward",
+                                 "infigfusion-gw",
+                                 {kSequences, {"gradGraph", "*,g,g", Kind::real, Domain::gradient}, kPositionMask},
+                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction},
+                                 {inPlace(array("gradLogits", "*,l,c"), "logits")},
+                                 false,
+                                 "coactivationGraph",
+                                 &check};
+
+  template <class T> static void run(Call& call) {
+    withNodes<CoactivationGraphBackward, T>(
+        call, [&](Nodes<T>& nodes) { nodes.graphGradient(call, LC_INPUT(T, call, gradGraph), LC_OUTPUT(T, call, gradLogits)); });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct CoactivationFeatures {
+  static bool check(Call& call) { return featureCount<CoactivationFeatures>(call, call.dims[static_cast<int>('g')]); }
+  static constexpr Record record{"coactivationFeatures",
+                                 "infigfusion-gw",
+                                 {kSequences, kPositionMask},
+                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction, kFeatureReduction, kSize},
+                                 {array("features", "*,g"), array("count", "*", Kind::index)},
+                                 false,
+                                 nullptr,
+                                 &check};
+
+  template <class T> static void run(Call& call) {
+    withNodes<CoactivationFeatures, T>(call, [&](Nodes<T>& nodes) {
+      const size_t size = dimOf(call, 'g');
+      const double scale = LC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0;
+      T* out = LC_OUTPUT(T, call, features);
+      writeCounts(nodes, LC_OUTPUT(int32_t, call, count));
+      parallel(call, nodes.batch, rowGrain(nodes.length * nodes.k + size), [&](size_t begin, size_t end) {
+        Scratch<double> f(call, size, false);
+        if (!f) return;
+        for (size_t b = begin; b < end; ++b) {
+          for (size_t i = 0; i < size; ++i) f[i] = 0;
+          nodes.features(b, scale, f);
+          for (size_t i = nodes.nodes(); i < size && isNan(f[0]); ++i) f[i] = f[0];
+          roundTo(static_cast<const double*>(f), size, out + b * size);
+        }
+      });
+    });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct CoactivationFeaturesBackward {
+  static bool check(Call& call) {
+    size_t size = 0;
+    return featureCount<CoactivationFeaturesBackward>(call, size) && hasNodes<CoactivationFeaturesBackward>(call, "gradFeatures", size);
+  }
+  static constexpr Record record{"coactivationFeaturesBackward",
+                                 "infigfusion-gw",
+                                 {kSequences, {"gradFeatures", "*,g", Kind::real, Domain::gradient}, kPositionMask},
+                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction, kFeatureReduction, kSize},
+                                 {inPlace(array("gradLogits", "*,l,c"), "logits")},
+                                 false,
+                                 "coactivationFeatures",
+                                 &check};
+
+  template <class T> static void run(Call& call) {
+    withNodes<CoactivationFeaturesBackward, T>(call, [&](Nodes<T>& nodes) {
+      const size_t size = dimOf(call, 'g');
+      const double scale = LC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0;
+      const T* gradFeatures = LC_INPUT(T, call, gradFeatures);
+      Scratch<double> slopes(call, nodes.batch * size, false);
+      if (!slopes) return;
+      for (size_t b = 0; b < nodes.batch; ++b) {
+        const double factor = scale * nodes.positionScale(b);
+        for (size_t i = b * size; i < (b + 1) * size; ++i) slopes[i] = static_cast<double>(gradFeatures[i]) * factor;
+      }
+      nodes.template featureGradient<false>(call, slopes, size, nullptr, 1, LC_OUTPUT(T, call, gradLogits));
+    });
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct GwSortApprox {
+  static bool check(Call& call) {
+    const size_t a = dimOf(call, 'a'), b = dimOf(call, 'b');
+    call.dims[static_cast<int>('g')] = a > b ? a : b;
+    return true;
+  }
+  static constexpr Record record{"gwSortApprox",
+                                 "infigfusion-gw",
+                                 {{"C", "a,a"}, {"D", "b,b"}},
+                                 {kFeatureReduction, kGwReduction, kGrad},
+                                 {scalar("value"), array("featuresC", "g"), array("featuresD", "g"), scalar("lower"), scalar("upper"),
+                                  gradient("gradC", "a,a", "C"), gradient("gradD", "b,b", "D")},
+                                 false,
+                                 nullptr,
+                                 &check};
+
+  // Sums of the rows, and how far their entries are from their means with `size` nodes: sum_ij |C_ij - mean_i|.
+  template <class T> static void rows(Call& call, const T* matrix, size_t n, size_t size, double* sums, double* deviations) {
+    sumRows(call, n, n, sums, [&](size_t i, size_t j, size_t count) LC_LAMBDA { return readWide(matrix + i * n + j, count); });
+    const double share = reciprocalOrZero(static_cast<double>(size));
+    sumRows(call, n, n, deviations,
+            [&](size_t i, size_t j, size_t count) LC_LAMBDA { return abs(readWide(matrix + i * n + j, count) - sums[i] * share); });
+    for (size_t i = 0; i < n; ++i) deviations[i] = fma(static_cast<double>(size - n), abs(sums[i] * share), deviations[i]);
+  }
+  template <class T> static void spread(Call& call, const double* slopes, size_t n, T* out) {
+    if (out)
+      forRows(call, n, n,
+              [&](size_t i, size_t j, size_t count) LC_LAMBDA { writeWide(out + i * n + j, broadcast<f64x8>(slopes[i]), count); });
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t a = dimOf(call, 'a'), b = dimOf(call, 'b'), n = dimOf(call, 'g');
+    const double share = reciprocalOrZero(static_cast<double>(n)), scale = LC_OPTION(call, featureReduction) == 0 ? share : 1.0;
+    const double factor = LC_OPTION(call, gwReduction) == 0 ? 1.0 : share;
+    Scratch<double> f(call, n), g(call, n), df(call, n), dg(call, n), deviationC(call, a), deviationD(call, b);
+    if (!f || !g || !df || !dg || !deviationC || !deviationD) return;
+    rows(call, LC_INPUT(T, call, C), a, n, f, deviationC);
+    rows(call, LC_INPUT(T, call, D), b, n, g, deviationD);
+    // Sums of rows have the order of the features whichever way these are scaled.
+    double total = 0;
+    if (!compareSorted(call, f, g, n, 1, total, df, dg)) return;
+    for (size_t i = 0; i < n; ++i) {
+      f[i] *= scale;
+      g[i] *= scale;
+      df[i] *= factor * scale;
+      dg[i] *= factor * scale;
+    }
+    LC_NUMBER(call, value) = factor * scale * total;
+    const double lower = total * share * share;
+    LC_NUMBER(call, lower) = lower;
+    LC_NUMBER(call, upper) = lower + share * share * (orderedSum(deviationC, a) + orderedSum(deviationD, b));
+    roundTo(static_cast<const double*>(f), n, LC_OUTPUT(T, call, featuresC));
+    roundTo(static_cast<const double*>(g), n, LC_OUTPUT(T, call, featuresD));
+    spread(call, df, a, LC_OUTPUT(T, call, gradC));
+    spread(call, dg, b, LC_OUTPUT(T, call, gradD));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+struct GldLoss {
+  static bool check(Call& call) {
+    if (dimOf(call, 'v') > 0) return true;
+    __builtin_snprintf(call.error, sizeof call.error, "teacherLogits has no columns, expected at least 1");
+    return false;
+  }
+  static constexpr Record record{"gldLoss",
+                                 "infigfusion-gw",
+                                 {{"studentLogits", "*,l,c"},
+                                  {"teacherLogits", "*,t,v"},
+                                  optionInput("studentMask", "**l", Domain::any, Kind::mask),
+                                  optionInput("teacherMask", "**t", Domain::any, Kind::mask)},
+                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction, kFeatureReduction, kGwReduction, kReduction,
+                                  kGrad, boolean("teacherGrad")},
+                                 {reduced("loss", "*"), gradient("gradStudent", "*,l,c", "studentLogits"),
+                                  gradient("gradTeacher", "*,t,v", "teacherLogits", "teacherGrad")},
+                                 false,
+                                 nullptr,
+                                 &check};
+
+  template <class T> static void run(Call& call) {
+    const NodeOptions o = nodeOptions<GldLoss>(call);
+    const size_t batch = dimOf(call, '*');
+    Nodes<T> student(call, LC_INPUT(T, call, studentLogits), LC_INPUT(int32_t, call, studentMask), batch, dimOf(call, 'l'), call.columns,
+                     o);
+    Nodes<T> teacher(call, LC_INPUT(T, call, teacherLogits), LC_INPUT(int32_t, call, teacherMask), batch, dimOf(call, 't'),
+                     dimOf(call, 'v'), o);
+    T *gradStudent = LC_OUTPUT(T, call, gradStudent), *gradTeacher = LC_OUTPUT(T, call, gradTeacher);
+    const size_t n = student.nodes() > teacher.nodes() ? student.nodes() : teacher.nodes();
+    Scratch<double> values(call, batch), first(call, gradStudent ? batch * n : 0), second(call, gradTeacher ? batch * n : 0);
+    Scratch<bool> active(call, batch);
+    if (!student || !teacher || !values || !first || !second || !active) return;
+    student.find(call);
+    teacher.find(call);
+    if (call.outOfMemory) return;
+    gldValues(call, student, teacher, {LC_OPTION(call, featureReduction) == 0, LC_OPTION(call, gwReduction) != 0}, values, active,
+              gradStudent ? static_cast<double*>(first) : nullptr, gradTeacher ? static_cast<double*>(second) : nullptr);
+    if (call.outOfMemory) return;
+    double counted = 0;
+    for (size_t b = 0; b < batch; ++b) counted += active[b];
+    const int reduction = reductionOf<GldLoss>(call);
+    const double scale = reduction == kReduceMean ? reciprocalOrZero(counted) : 1.0;
+    if (reduction == kReduceNone)
+      for (size_t b = 0; b < batch; ++b) storeScalar<T>(LC_OUTPUT(void, call, loss), b, values[b]);
+    else
+      LC_NUMBER(call, loss) = reduction == kReduceMean && counted == 0 ? __builtin_nan("") : orderedSum(values, batch) * scale;
+    if (gradStudent) student.template featureGradient<false>(call, first, n, active, scale, gradStudent);
+    if (gradTeacher) teacher.template featureGradient<false>(call, second, n, active, scale, gradTeacher);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+
+LOGITCORE_FAMILY(gld, CoactivationGraph, CoactivationGraphBackward, CoactivationFeatures, CoactivationFeaturesBackward, GwSortApprox,
+                 GldLoss)
+}  // namespace logitcore

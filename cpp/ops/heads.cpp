@@ -1,0 +1,195 @@
+#include "heads.h"
+
+#include "../engine/angles.h"
+#include "../engine/family.h"
+#include "../engine/product.h"
+#include "../engine/row_sweeps.h"
+#include "../engine/row_wide.h"
+#include "collapse.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+struct BinaryKlDivOp : BinaryKlDiv, RowSweepOp<BinaryKlDiv> {};
+struct BinaryKlNormOp : BinaryKlNorm, RowSweepOp<BinaryKlNorm> {};
+struct DhkdLossOp : DhkdLoss, RowSweepOp<DhkdLoss> {};
+
+// g_main + g_aux, without the part of g_aux that is opposed to g_main.
+struct GradAlign {
+  static constexpr Record record{"gradAlign",
+                                 "dual-head-kd",
+                                 {{"gradMain", "k", Kind::real, Domain::gradient}, {"gradAux", "k", Kind::real, Domain::gradient}},
+                                 {},
+                                 {inPlace(array("out", "k"), "gradMain"), inPlace(array("aligned", "k"), "gradAux"), scalar("dot"),
+                                  scalar("cosine"), scalar("projected")}};
+
+  template <class T> static void run(Call& call) {
+    using H = Halves<T>;
+    const T *main = LC_INPUT(T, call, gradMain), *aux = LC_INPUT(T, call, gradAux);
+    T *out = LC_OUTPUT(T, call, out), *aligned = LC_OUTPUT(T, call, aligned);
+    const size_t n = call.inputLength[0];
+    const T* both[] = {main, aux};
+    double sums[3] = {};
+    if (!wideSumsOver<T, 2, 3>(call, both, n, sums, [](const f64x8* x, f64x8* term) LC_LAMBDA {
+          term[0] = x[0] * x[1];
+          term[1] = x[0] * x[0];
+          term[2] = x[1] * x[1];
+        }))
+      return;
+    const bool projected = sums[0] < 0 && sums[1] > 0;
+    const f64x8 share = broadcast<f64x8>(projected ? sums[0] / sums[1] : 0.0);
+    forLanes<T>(call, n, [&](size_t i, size_t count) {
+      const Vec<T> m = readLanes(main + i, count), a = readLanes(aux + i, count);
+      f64x8 kept[2], total[2];
+      for (int h = 0; h < H::count; ++h) {
+        kept[h] = projected ? fnma(share, H::get(m, h), H::get(a, h)) : H::get(a, h);
+        total[h] = H::get(m, h) + kept[h];
+      }
+      writeLanes(aligned + i, H::join(kept), count);
+      writeLanes(out + i, H::join(total), count);
+    });
+    LC_NUMBER(call, dot) = sums[0];
+    LC_NUMBER(call, cosine) = cosineOf(sums[0], sums[1], sums[2]);
+    LC_NUMBER(call, projected) = projected ? 1 : 0;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// Gradients of a linear head by two losses: by its weights G^T H a class, by its inputs G W a row.
+struct HeadConflict {
+  static constexpr Record record{
+      "headConflict",
+      "dual-head-kd",
+      {{"gradA", "n,c", Kind::real, Domain::gradient},
+       {"gradB", "n,c", Kind::real, Domain::gradient},
+       {"features", "n,d"},
+       {"weight", "c,d"}},
+      {},
+      {array("cosWeight", "c"), array("cosFeature", "n"), scalar("cosWeightAll"), scalar("conflictWeight"), scalar("conflictFeature")}};
+
+  // Dot product and squares of two vectors.
+  struct Pair {
+    double dot, a, b;
+  };
+  // Cosines of the rows of a [rows, terms] x and b x, x [terms, d]; returns the share of negative ones.
+  template <class T>
+  static double cosines(Call& call, const double* a, const double* b, const double* x, size_t rows, size_t terms, Pair* pairs, T* out) {
+    const size_t d = call.dims[static_cast<int>('d')];
+    Scratch<double> left(call, rows * d, false), right(call, rows * d, false);
+    if (!left || !right) return 0;
+    product(call, a, x, rows, terms, d, left);
+    product(call, b, x, rows, terms, d, right);
+    size_t opposed = 0;
+    for (size_t i = 0; i < rows && !call.outOfMemory; ++i) {
+      const double *u = left + i * d, *v = right + i * d;
+      pairs[i] = {dotWide(u, v, d), dotWide(u, u, d), dotWide(v, v, d)};
+      out[i] = static_cast<T>(cosineOf(pairs[i].dot, pairs[i].a, pairs[i].b));
+      opposed += pairs[i].dot < 0;
+    }
+    return static_cast<double>(opposed) * reciprocalOrZero(static_cast<double>(rows));
+  }
+  template <class T> static void run(Call& call) {
+    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
+    Scratch<double> a(call, n * c, false), b(call, n * c, false), turned(call, 2 * n * c, false);
+    Scratch<double> features(call, n * d, false), weight(call, c * d, false);
+    Scratch<Pair> classes(call, c), rows(call, n);
+    if (!a || !b || !turned || !features || !weight || !classes || !rows) return;
+    widen(LC_INPUT(T, call, gradA), n * c, static_cast<double*>(a));
+    widen(LC_INPUT(T, call, gradB), n * c, static_cast<double*>(b));
+    widen(LC_INPUT(T, call, features), n * d, static_cast<double*>(features));
+    widen(LC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
+    transpose(call, a, n, c, turned);
+    transpose(call, b, n, c, turned + n * c);
+    LC_NUMBER(call, conflictWeight) = cosines<T>(call, turned, turned + n * c, features, c, n, classes, LC_OUTPUT(T, call, cosWeight));
+    LC_NUMBER(call, conflictFeature) = cosines<T>(call, a, b, weight, n, c, rows, LC_OUTPUT(T, call, cosFeature));
+    Pair all{};
+    for (size_t k = 0; k < c; ++k) all = {all.dot + classes[k].dot, all.a + classes[k].a, all.b + classes[k].b};
+    LC_NUMBER(call, cosWeightAll) = cosineOf(all.dot, all.a, all.b);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+// Minus the gradients of summed cross-entropy and distillation through a linear head, split at the target.
+struct HeadForces {
+  static constexpr Record record{
+      "headForces",
+      "dual-head-kd",
+      {kLogitsInput, kTeacher, {"features", "n,d"}, {"weight", "c,d"}, kTargets},
+      {kPairTemperature, choice("variant", "plain,norm")},
+      {array("cePullWeight", "c,d"), array("cePushWeight", "c,d"), array("kdPullWeight", "c,d"), array("kdPushWeight", "c,d"),
+       array("cePullFeature", "n,d"), array("cePushFeature", "n,d"), array("kdPullFeature", "n,d"), array("kdPushFeature", "n,d"),
+       scalar("targetConflict"), scalar("nonTargetConflict")}};
+
+  // Minus the slopes of a row's logits.
+  template <class T>
+  static void coefficients(const BinaryTerm& term, double t, const T* z, const T* teacher, size_t c, size_t y, double* ce, double* kd) {
+    softmaxWide(z, c, 1, ce);
+    double others = 0;
+    for (size_t j = 0; j < c; ++j) {
+      if (j != y) others += ce[j];
+      ce[j] = -ce[j];
+    }
+    ce[y] = others;
+    for (size_t j = 0; j < c; j += kWide) {
+      const size_t count = c - j < kWide ? c - j : kWide;
+      storeFirst(kd + j, term.slope(readWide(z + j, count), readWide(teacher + j, count)) * broadcast<f64x8>(-t), static_cast<int>(count));
+    }
+  }
+  // The coefficients of the targets alone pull, one term a row; all others push.
+  template <class T> static void forces(Call& call, double* k, const int32_t* targets, const double* features, const double* weight,
+                                        T* pullWeight, T* pushWeight, T* pullFeature, T* pushFeature) {
+    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')], most = n > c ? n : c;
+    Scratch<double> sum(call, most * d), turned(call, n * c, false);
+    if (!sum || !turned) return;
+    for (size_t i = 0; i < n; ++i) {
+      const size_t y = static_cast<size_t>(targets[i]);
+      const double own = k[i * c + y];
+      k[i * c + y] = 0;
+      for (size_t t = 0; t < d; ++t) {
+        sum[y * d + t] = fma(own, features[i * d + t], sum[y * d + t]);
+        pullFeature[i * d + t] = static_cast<T>(own * weight[y * d + t]);
+      }
+    }
+    roundTo(sum, c * d, pullWeight);
+    product(call, k, weight, n, c, d, sum);
+    roundTo(sum, n * d, pushFeature);
+    transpose(call, k, n, c, turned);
+    product(call, turned, features, c, n, d, sum);
+    roundTo(sum, c * d, pushWeight);
+  }
+
+  template <class T> static void run(Call& call) {
+    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
+    const T *logits = LC_INPUT(T, call, logits), *teacher = LC_INPUT(T, call, teacher);
+    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const double t = LC_OPTION(call, temperature);
+    const BinaryTerm term(LC_OPTION(call, variant) != 0, t, 0);
+    Scratch<double> ce(call, n * c, false), kd(call, n * c, false), features(call, n * d, false), weight(call, c * d, false);
+    if (!ce || !kd || !features || !weight) return;
+    widen(LC_INPUT(T, call, features), n * d, static_cast<double*>(features));
+    widen(LC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
+    parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i)
+        coefficients(term, t, logits + i * c, teacher + i * c, c, static_cast<size_t>(targets[i]), ce + i * c, kd + i * c);
+    });
+    size_t opposed = 0, attracted = 0;
+    for (size_t i = 0; i < n; ++i)
+      for (size_t j = 0; j < c; ++j) {
+        const bool own = static_cast<size_t>(targets[i]) == j;
+        opposed += own && kd[i * c + j] < 0;
+        attracted += !own && kd[i * c + j] > 0;
+      }
+    const double rows = static_cast<double>(n), others = rows * static_cast<double>(c - 1);
+    LC_NUMBER(call, targetConflict) = static_cast<double>(opposed) * reciprocalOrZero(rows);
+    LC_NUMBER(call, nonTargetConflict) = static_cast<double>(attracted) * reciprocalOrZero(others);
+    forces(call, ce, targets, features, weight, LC_OUTPUT(T, call, cePullWeight), LC_OUTPUT(T, call, cePushWeight),
+           LC_OUTPUT(T, call, cePullFeature), LC_OUTPUT(T, call, cePushFeature));
+    forces(call, kd, targets, features, weight, LC_OUTPUT(T, call, kdPullWeight), LC_OUTPUT(T, call, kdPushWeight),
+           LC_OUTPUT(T, call, kdPullFeature), LC_OUTPUT(T, call, kdPushFeature));
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
+}  // namespace LOGITCORE_LEVEL
+LOGITCORE_FAMILY(heads, BinaryKlDivOp, BinaryKlNormOp, DhkdLossOp, GradAlign, HeadConflict, HeadForces, NeuralCollapse)
+}  // namespace logitcore

@@ -40,12 +40,12 @@ interface Row {
   /** Milliseconds of each method. */
   readonly times: Record<string, number>;
   /** The Gromov-Wasserstein objective of order 1: of the best permutation, of the entropic solver's plan. */
-  readonly exact?: number;
-  readonly ofEntropicPlan?: number;
+  readonly exact?: number | undefined;
+  readonly ofEntropicPlan?: number | undefined;
   /** Lower bounds of it. */
   readonly closed: number;
-  readonly third?: number;
-  readonly converged?: boolean;
+  readonly third?: number | undefined;
+  readonly converged?: boolean | undefined;
 }
 
 /** Rows of logits with a common part and Gaussian noise, as two models have that saw the same text. */
@@ -73,7 +73,7 @@ function measure(n: number, pair: number): Row {
   const right = { data: teacher, shape };
   gldLoss(left, right, options); // warms up
   const { loss } = timed(times, names.closed, () => gldLoss(left, right, options));
-  const closed = (loss as number) / n;
+  const closed = loss / n;
   if (n > largest.entropic) return { n, pair, times, closed };
 
   const graph = (logits: typeof left) => ({

@@ -68,7 +68,8 @@ function sizesOf(op: string, input: InputRecord, { rows, columns }: Shape): numb
     const parts = dim.split('+');
     const letter = parts[0];
     // A product, as in b*t.
-    if (letter.length > 1) return letter.split('*').reduce((size, part) => size * sizeOf(part), 1);
+    const product = /^(.)\*(.)$/.exec(letter);
+    if (product) return sizeOf(product[1]) * sizeOf(product[2]);
     return sizeOf(letter) + Number(parts.at(1) ?? 0);
   });
 }

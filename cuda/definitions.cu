@@ -2,7 +2,9 @@
 // plainest engine there is, one thread a row or an element; nothing here is run. The definitions of a file of cpp/ops are listed
 // once below; a definition that is missing is one that no CUDA engine can use yet.
 #include "../cpp/ops/binary.h"
+#include "../cpp/ops/distillation.h"
 #include "../cpp/ops/divergence.h"
+#include "../cpp/ops/heads.h"
 #include "../cpp/ops/minillm.h"
 #include "../cpp/ops/normalization.h"
 #include "../cpp/ops/pair_divergence.h"
@@ -63,8 +65,18 @@ template <class D> __global__ void element(D d, const float* x, const float* col
   out[i] = written[0];
 }
 
+// A pair of rows: facts in, values and slopes out.
+template <class D> __global__ void pairRow(D d, const PairFacts* facts, int rows, double* values, PairSlopes* slopes) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= rows) return;
+  double out[kMaxOutputs] = {};
+  slopes[i] = d.fold(facts[i], out);
+  values[i] = out[0];
+}
+
 #define LC_STATISTICS(D) template __global__ void statisticsRow(D, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
 #define LC_SWEEPS(D) template __global__ void sweepRow(D, const RowStart*, const Lane<float>*, int, int, float*);
+#define LC_PAIRS(D) template __global__ void pairRow(D, const PairFacts*, int, double*, PairSlopes*);
 #define LC_ELEMENTS(D) template __global__ void element(D, const float*, const float*, int, float*, float*);
 
 LC_STATISTICS(CrossEntropy)
@@ -99,6 +111,13 @@ LC_SWEEPS(QkLayerNorm)
 LC_SWEEPS(QkLayerNormBackward)
 LC_SWEEPS(RmsRescale)
 LC_SWEEPS(RmsRescaleBackward)
+LC_SWEEPS(StandardizeLogits)
+LC_SWEEPS(StandardizeLogitsBackward)
+LC_SWEEPS(BinaryKlDiv)
+LC_SWEEPS(BinaryKlNorm)
+LC_SWEEPS(DhkdLoss)
+LC_PAIRS(StandardizedKlDiv)
+LC_PAIRS(DecoupledKd)
 LC_ELEMENTS(BceWithLogits)
 LC_ELEMENTS(SigmoidFocalLoss)
 LC_ELEMENTS(FiniteDifferenceJvp)

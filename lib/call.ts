@@ -241,8 +241,7 @@ function readInput(plan: Plan, input: InputPlan, value: unknown): Operand {
   if (input.kind === 'numbers') {
     // A proxy is an instance of what it stands for, but cannot be read as one.
     const isView =
-      ArrayBuffer.isView(value) &&
-      (value instanceof Float32Array || value instanceof Float64Array);
+      ArrayBuffer.isView(value) && (value instanceof Float32Array || value instanceof Float64Array);
     if (!isView && !Array.isArray(value))
       throw new TypeError(
         `${plan.name}: ${input.label} must be an array of numbers, a Float32Array or a Float64Array, got ${kindOf(value)}`,

@@ -8,6 +8,7 @@ import type {
   Reduced,
   Reduction,
   Simplify,
+  Targets,
   Tensor,
   When,
 } from './types.js';
@@ -215,4 +216,55 @@ export function gldLoss<A extends RealArray, const O extends GldLossOptions<A> =
     When<O, 'teacherGrad', 'gradTeacher', A>
 > {
   return call('gldLoss', [studentLogits, teacherLogits], options);
+}
+
+export interface InfiGFusionLossOptions<A extends RealArray = RealArray> extends NodeOptions {
+  /** Share of the distillation, in [0, 1]; cross-entropy has the rest. Default 0.5. */
+  lambda?: number;
+  /** Weight of the distance of rows within the distillation; default 1. */
+  uldWeight?: number;
+  /** Weight of the distance of graphs within the distillation; default 1. */
+  gldWeight?: number;
+  /** What the distance of rows compares, as `transform` of {@link uldLoss}; default 'softmax'. */
+  uldTransform?: 'none' | 'softmax' | 'standardize';
+  /** A feature is the mean or the sum of its node's row of the graph; default 'mean'. */
+  featureReduction?: 'mean' | 'sum';
+  /** The value of a sequence is the sum or the mean over nodes; default 'sum'. */
+  gwReduction?: 'sum' | 'mean';
+  /** Positions of the teacher that count `[B * Lt]`; default those of the student if the lengths are equal, else all. */
+  teacherMask?: Mask;
+  /** Positions with this target are not read; default -100. */
+  ignoreIndex?: number;
+  /** Also compute the gradient of the student's logits; default false. */
+  grad?: boolean;
+  out?: { gradStudent?: A };
+}
+
+/**
+ * Distillation from a teacher of another vocabulary: `(1 - lambda) sft + lambda (uldWeight uld + gldWeight gld)` (InfiGFusion, Wang et
+ * al. 2025, arXiv 2505.13893), in one call with its gradient.
+ *
+ * `sft` is the mean cross-entropy of the counted targets in nats; `uld` the mean {@link uldLoss} of the topK largest entries over
+ * pairs, the i-th counted position of the student with the i-th of the teacher in each sequence, up to the shorter; `gld` the
+ * {@link gldLoss} of the counted positions. temperature divides the logits of uld and gld, not of sft. The paper gives no weights of
+ * the terms and no scale of the graph: these defaults are choices of this library. A mean over nothing is NaN, with gradient 0; a term
+ * without weight is left out of `loss`, whatever it is.
+ * @param studentLogits `[Ls, Vs]` or `[B, Ls, Vs]`
+ * @param targets class of each position `[B * Ls]`: 0..Vs-1 or ignoreIndex
+ * @param teacherLogits `[Lt, Vt]` or `[B, Lt, Vt]`
+ * @returns `loss`, `sft`, `uld`, `gld`; `gradStudent`, shaped like the student's logits, if `grad`
+ * @throws TypeError or RangeError for a wrong type, shape, target, mask or option, or batches of different size
+ */
+export function infiGFusionLoss<
+  A extends RealArray,
+  const O extends InfiGFusionLossOptions<A> = {},
+>(
+  studentLogits: Tensor<A>,
+  targets: Targets,
+  teacherLogits: Tensor<A>,
+  options?: Exact<O, InfiGFusionLossOptions<A>>,
+): Simplify<
+  { loss: number; sft: number; uld: number; gld: number } & When<O, 'grad', 'gradStudent', A>
+> {
+  return call('infiGFusionLoss', [studentLogits, targets, teacherLogits], options);
 }

@@ -286,13 +286,16 @@ export function neuralCollapse<A extends RealArray>(
     [features, targets, weight],
     options,
     undefined,
-    (sizes, option) => ({ c: sizes.c ?? option('numClasses') ?? largestOf(targets) + 1 }),
+    (sizes, option) => ({ c: sizes.c ?? classesOf(targets, option('numClasses')) }),
   );
 }
 
-function largestOf(targets: Targets): number {
+// Without a classifier. More classes than rows are refused, so they need no memory.
+function classesOf(targets: Targets, numClasses: number | undefined): number {
   const data: unknown = ArrayBuffer.isView(targets) ? targets : targets.data;
-  return data instanceof Int32Array ? data.reduce((most, x) => Math.max(most, x), 0) : 0;
+  if (!(data instanceof Int32Array)) return 0;
+  const classes = numClasses ?? data.reduce((most, x) => Math.max(most, x), 0) + 1;
+  return Math.min(classes, data.length);
 }
 
 export interface SimplexEtfOptions {

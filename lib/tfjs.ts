@@ -358,7 +358,7 @@ class Adapter<T extends TfjsTensor> {
     const value = result[record.outputs[0].name];
     return typeof value === 'number'
       ? this.tensor(Float32Array.of(value), [])
-      : this.tensor(value as Float32Array, shape);
+      : this.tensor(value as Float32Array, completed(shape, (value as Float32Array).length));
   }
 }
 
@@ -374,7 +374,22 @@ function hasOption(record: OpRecord, name: string): boolean {
   );
 }
 
-/** The shape of the first output, from the sizes that its record shares with the inputs. */
+/** Sizes that no input says are equal and follow from the length (the nodes of a graph). */
+function completed(shape: Shape, length: number): Shape {
+  const known = shape.filter((size) => !Number.isNaN(size));
+  const missing = shape.length - known.length;
+  if (missing === 0) return shape;
+  const rest =
+    length /
+    Math.max(
+      1,
+      known.reduce((product, size) => product * size, 1),
+    );
+  const size = Math.round(rest ** (1 / missing));
+  return shape.map((s) => (Number.isNaN(s) ? size : s));
+}
+
+/** The shape of the first output, from the sizes that its record shares with the inputs; NaN where none of them says. */
 function valueShape(record: OpRecord, values: readonly unknown[]): Shape {
   const sizes = new Map<string, Shape>();
   record.inputs
@@ -390,7 +405,8 @@ function valueShape(record: OpRecord, values: readonly unknown[]): Shape {
         else sizes.set(name, [shape[names[0] === '*' ? leading + k - 1 : k] ?? 0]);
       });
     });
-  return record.outputs[0].dims.split(',').flatMap((name) => sizes.get(name) ?? []);
+  const { dims } = record.outputs[0];
+  return dims === '' ? [] : dims.split(',').flatMap((name) => sizes.get(name) ?? [NaN]);
 }
 
 /**

@@ -34,7 +34,7 @@ function difference(result: Result, golden: GoldenCase, double: boolean): string
   // The expected numbers have 12 digits, which float64 results are held to.
   const rtol = double ? Math.min(golden.tol.rtol, 1e-9) : golden.tol.rtol;
   const atol = double ? Math.min(golden.tol.atol, 1e-10) : golden.tol.atol;
-  for (const [name, expected] of Object.entries(golden.outputs)) {
+  for (const [name, expected] of Object.entries(golden.outputs ?? {})) {
     const got = result[name];
     if (expected === null) {
       if (got !== undefined && got !== null) return `${name} is there`;

@@ -28,8 +28,11 @@ const arraysOf = (record: OpRecord, result: Result): [string, Numbers][] =>
     ArrayBuffer.isView(result[name]) ? [[name, result[name] as Numbers]] : [],
   );
 
+/** A list of numbers is copied before anything is written. */
 const inputArrays = (sample: Sample): [string, Numbers][] =>
-  Object.entries(sample.inputs).map(([name, { data }]) => [name, data]);
+  sample.record.inputs
+    .filter(({ name, kind }) => name in sample.inputs && kind !== 'numbers')
+    .map(({ name }) => [name, sample.inputs[name].data]);
 
 const isList = (record: OpRecord, input: string): boolean =>
   record.inputs.some(({ name, kind }) => name === input && kind === 'numbers');

@@ -23,6 +23,7 @@ const ofScale = 4e-6;
 const differences: Record<string, string> = {
   attentionLogitStats: 'an entropy near 0 is the exponential of a difference of logits',
   qkLayerNormBackward: 'a row of two has no gradient but for epsilon',
+  standardizeLogitsBackward: 'a row of two has no gradient but for eps',
 };
 
 function largest(values: Numbers): number {

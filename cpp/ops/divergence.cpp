@@ -1,6 +1,7 @@
 #include "divergence.h"
 
 #include "../engine/family.h"
+#include "../engine/row_pair.h"
 #include "../engine/row_sweeps.h"
 #include "pair_divergence.h"
 
@@ -9,7 +10,30 @@ namespace LOGITCORE_LEVEL {
 
 struct CrossEntropySoftOp : CrossEntropySoft, RowSweepOp<CrossEntropySoft> {};
 struct EntropyOp : Entropy, RowSweepOp<Entropy> {};
-struct KlDivOp : KlDiv, RowSweepOp<KlDiv> {};
+
+// The forward divergence of plain rows, which is what distillation asks for, by the kernel of pairs.
+struct ForwardKlDiv {
+  static constexpr const Record& record = KlDiv::record;
+  static constexpr bool covariance = false;
+  PairScaling scaling;
+  double scale;
+
+  explicit ForwardKlDiv(const Call& call) : scaling{false, 0, 0, LC_OPTION(call, temperature), true}, scale(KlDiv(call).scale) {}
+  PairSlopes fold(const PairFacts& f, double* out) const {
+    out[0] = scale * f.divergence();
+    return {scale, -scale, 0};
+  }
+};
+struct KlDivOp : KlDiv {
+  template <class T> static void run(Call& call) {
+    const bool plain = LC_OPTION(call, direction) == 0 && LC_OPTION(call, maskInf) == 0 && !LC_OUTPUT(void, call, gradTeacher);
+    if (plain && call.columns > kTinyColumns)
+      runRowPair<ForwardKlDiv, T>(call);
+    else
+      runRowSweeps<KlDiv, T>(call);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
 struct JsDivergenceOp : JsDivergence, RowSweepOp<JsDivergence> {};
 struct SymmetricKlOp : SymmetricKl, RowSweepOp<SymmetricKl> {};
 struct SkewKlOp : SkewKl, RowSweepOp<SkewKl> {};

@@ -3,25 +3,13 @@
 #include "../engine/family.h"
 #include "../engine/product.h"
 #include "softmax.h"
+#include "uld.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr Option kTopK = between(integer("topK", 10), 1, 2147483647.0);
-constexpr Option kNodes = choice("nodes", "rank,vocab");
-constexpr Option kNodeValues = choice("transform", "none,softmax,standardize");
-constexpr Option kPositionReduction = choice("positionReduction", "mean,sum");
-constexpr Option kFeatureReduction = choice("featureReduction", "mean,sum");
-constexpr Option kGwReduction = choice("gwReduction", "sum,mean");
-constexpr Option kSize = between(Option{"size", OptionKind::integer, __builtin_nan("")}, 1, 16777216.0);
 constexpr Input kSequences{"logits", "*,l,c"};
 constexpr Input kPositionMask = optionInput("mask", "**l", Domain::any, Kind::mask);
-
-template <class D> NodeOptions nodeOptions(const Call& call) {
-  constexpr const Record& record = D::record;
-  return {static_cast<size_t>(LC_OPTION(call, topK)), LC_OPTION(call, nodes) != 0, LC_OPTION(call, positionReduction) == 0,
-          static_cast<int>(LC_OPTION(call, transform)), LC_OPTION(call, temperature)};
-}
 
 inline size_t dimOf(const Call& call, char letter) { return call.dims[static_cast<int>(letter)]; }
 
@@ -239,12 +227,13 @@ struct GwSortApprox {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
+inline bool hasTeacherColumns(Call& call) {
+  if (dimOf(call, 'v') > 0) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "teacherLogits has no columns, expected at least 1");
+  return false;
+}
+
 struct GldLoss {
-  static bool check(Call& call) {
-    if (dimOf(call, 'v') > 0) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "teacherLogits has no columns, expected at least 1");
-    return false;
-  }
   static constexpr Record record{"gldLoss",
                                  "infigfusion-gw",
                                  {{"studentLogits", "*,l,c"},
@@ -257,7 +246,7 @@ struct GldLoss {
                                   gradient("gradTeacher", "*,t,v", "teacherLogits", "teacherGrad")},
                                  false,
                                  nullptr,
-                                 &check};
+                                 &hasTeacherColumns};
 
   template <class T> static void run(Call& call) {
     const NodeOptions o = nodeOptions<GldLoss>(call);
@@ -291,8 +280,104 @@ struct GldLoss {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
+// Cross-entropy on the answer, the distance of its rows to the teacher's (ULD), and the distance of the graphs (GLD).
+struct InfiGFusionLoss {
+  static constexpr Record record{"infiGFusionLoss",
+                                 "infigfusion-gw",
+                                 {{"studentLogits", "*,l,c"},
+                                  {"targets", "**l", Kind::target},
+                                  {"teacherLogits", "*,t,v"},
+                                  optionInput("teacherMask", "**t", Domain::any, Kind::mask)},
+                                 {between(number("lambda", 0.5), 0, 1), number("uldWeight", 1), number("gldWeight", 1), kTopK, kNodes,
+                                  kNodeValues, choice("uldTransform", "none,softmax,standardize", kUldSoftmax), kTemperature,
+                                  kPositionReduction, kFeatureReduction, kGwReduction, kIgnoreIndex, kGrad},
+                                 // Not in place: three terms read the student's rows.
+                                 {scalar("loss"), scalar("sft"), scalar("uld"), scalar("gld"),
+                                  Output{"gradStudent", "*,l,c", OutputKind::array, Kind::real, "grad", "studentLogits"}},
+                                 false,
+                                 nullptr,
+                                 &hasTeacherColumns};
+
+  // Of every student's position the teacher's position it is compared with, from 1: the i-th that counts with the i-th.
+  template <class T> static size_t pair(const Nodes<T>& student, const Nodes<T>& teacher, size_t* partner) {
+    size_t pairs = 0;
+    for (size_t b = 0; b < student.batch; ++b) {
+      size_t u = b * teacher.length;
+      const size_t end = u + teacher.length;
+      for (size_t t = b * student.length; t < (b + 1) * student.length; ++t) {
+        if (!student.counts(t)) continue;
+        while (u < end && !teacher.counts(u)) ++u;
+        if (u == end) break;
+        partner[t] = ++u;
+        ++pairs;
+      }
+    }
+    return pairs;
+  }
+
+  template <class T> static void run(Call& call) {
+    const NodeOptions o = nodeOptions<InfiGFusionLoss>(call);
+    const size_t batch = dimOf(call, '*'), l = dimOf(call, 'l'), t = dimOf(call, 't'), c = call.columns, v = dimOf(call, 'v'),
+                 n = batch * l;
+    const T *logits = LC_INPUT(T, call, studentLogits), *other = LC_INPUT(T, call, teacherLogits);
+    const int32_t *targets = LC_INPUT(int32_t, call, targets), *given = LC_INPUT(int32_t, call, teacherMask);
+    const int32_t ignore = ignoreIndexOf<InfiGFusionLoss>(call);
+    Scratch<int32_t> answers(call, n);
+    if (!answers) return;
+    size_t counted = 0;
+    for (size_t i = 0; i < n; ++i) counted += answers[i] = targets[i] != ignore;
+    Nodes<T> student(call, logits, answers, batch, l, c, o);
+    Nodes<T> teacher(call, other, given ? given : t == l ? static_cast<const int32_t*>(answers) : nullptr, batch, t, v, o);
+    T* grad = LC_OUTPUT(T, call, gradStudent);
+    const double lambda = LC_OPTION(call, lambda), forSft = 1 - lambda, forUld = lambda * LC_OPTION(call, uldWeight),
+                 forGld = lambda * LC_OPTION(call, gldWeight), temperature = LC_OPTION(call, temperature);
+    const bool slopesWanted = grad && forGld != 0;
+    const size_t nodes = student.nodes() > teacher.nodes() ? student.nodes() : teacher.nodes();
+    Scratch<double> values(call, batch), slopes(call, slopesWanted ? batch * nodes : 0), entropies(call, n), distances(call, n);
+    Scratch<bool> active(call, batch);
+    Scratch<size_t> partner(call, n);
+    if (!student || !teacher || !values || !slopes || !entropies || !distances || !active || !partner) return;
+
+    const double pairs = static_cast<double>(pair(student, teacher, partner)), ofPairs = reciprocalOrZero(pairs),
+                 ofRows = reciprocalOrZero(static_cast<double>(counted));
+    parallel(call, n, rowGrain(c + v), [&](size_t begin, size_t end) {
+      UldRows<T> rows(call, c, v, o.topK, static_cast<int>(LC_OPTION(call, uldTransform)));
+      Scratch<Block<T>> blocks(call, blockCount(c));
+      Scratch<double> factors(call, blockCount(c));
+      if (!rows || !blocks || !factors) return;
+      for (size_t i = begin; i < end; ++i) {
+        const T* x = logits + i * c;
+        T* g = grad ? grad + i * c : nullptr;
+        T *ofUld = forUld == 0 ? nullptr : g, *ofSft = forSft == 0 ? nullptr : g;
+        if (g && !(partner[i] && ofUld)) __builtin_memset(static_cast<void*>(g), 0, c * sizeof(T));
+        if (partner[i]) distances[i] = rows.row(x, other + (partner[i] - 1) * v, temperature, temperature, forUld * ofPairs, ofUld);
+        if (answers[i]) entropies[i] = addCrossEntropy<T>(x, c, targets[i], blocks, factors, forSft * ofRows, ofSft);
+      }
+    });
+    student.find(call);
+    teacher.find(call);
+    if (call.outOfMemory) return;
+    gldValues(call, student, teacher, {LC_OPTION(call, featureReduction) == 0, LC_OPTION(call, gwReduction) != 0}, values, active,
+              slopesWanted ? static_cast<double*>(slopes) : nullptr, nullptr);
+    if (call.outOfMemory) return;
+    double sequences = 0;
+    for (size_t b = 0; b < batch; ++b) sequences += active[b];
+    const double ofSequences = reciprocalOrZero(sequences), nan = __builtin_nan("");
+    if (slopesWanted) student.template featureGradient<true>(call, slopes, nodes, active, forGld * ofSequences, grad);
+
+    const double sft = counted ? orderedSum(entropies, n) * ofRows : nan, uld = pairs > 0 ? orderedSum(distances, n) * ofPairs : nan,
+                 gld = sequences > 0 ? orderedSum(values, batch) * ofSequences : nan;
+    LC_NUMBER(call, sft) = sft;
+    LC_NUMBER(call, uld) = uld;
+    LC_NUMBER(call, gld) = gld;
+    // A term without weight is left out, whatever it is.
+    LC_NUMBER(call, loss) = (forSft == 0 ? 0 : forSft * sft) + (forUld == 0 ? 0 : forUld * uld) + (forGld == 0 ? 0 : forGld * gld);
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
 }  // namespace LOGITCORE_LEVEL
 
 LOGITCORE_FAMILY(gld, CoactivationGraph, CoactivationGraphBackward, CoactivationFeatures, CoactivationFeaturesBackward, GwSortApprox,
-                 GldLoss)
+                 GldLoss, InfiGFusionLoss)
 }  // namespace logitcore

@@ -18,6 +18,20 @@ struct NodeOptions {
   double temperature;
 };
 
+constexpr Option kTopK = between(integer("topK", 10), 1, 2147483647.0);
+constexpr Option kNodes = choice("nodes", "rank,vocab");
+constexpr Option kNodeValues = choice("transform", "none,softmax,standardize");
+constexpr Option kPositionReduction = choice("positionReduction", "mean,sum");
+constexpr Option kFeatureReduction = choice("featureReduction", "mean,sum");
+constexpr Option kGwReduction = choice("gwReduction", "sum,mean");
+constexpr Option kSize = between(Option{"size", OptionKind::integer, __builtin_nan("")}, 1, 16777216.0);
+
+template <class D> NodeOptions nodeOptions(const Call& call) {
+  constexpr const Record& record = D::record;
+  return {static_cast<size_t>(LC_OPTION(call, topK)), LC_OPTION(call, nodes) != 0, LC_OPTION(call, positionReduction) == 0,
+          static_cast<int>(LC_OPTION(call, transform)), LC_OPTION(call, temperature)};
+}
+
 // How the values of one position come from its logits. A position with NaN, or without a finite logit, has sigma NaN.
 struct NodeRow {
   double sigma;             // sum of the node values

@@ -89,26 +89,6 @@ struct UldSequenceLoss {
     return {lead ? lead - 1 : 0, counted && skipEos ? counted - 1 : counted};
   }
 
-  // -log p_y of a row, and scale times its gradient on top of what is in `gradient`.
-  template <class T>
-  static double crossEntropy(const T* x, size_t c, int32_t y, Block<T>* blocks, double* factors, double scale, T* gradient) {
-    const RowSum s = rowSum<false>(Plain<T>{x}, c, 1.0, Destination<T>{}, blocks, factors);
-    const size_t target = static_cast<size_t>(y);
-    const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
-    const double loss = log1p(others) - (static_cast<double>(x[target]) - s.max), inverse = 1.0 / (1.0 + others);
-    if (!gradient) return loss;
-    for (size_t j = 0; j < c; j += kWide) {
-      const size_t count = c - j < kWide ? c - j : kWide;
-      const f64x8 p = exp(readWide(x + j, count) - s.max) * inverse;
-      writeWide(gradient + j, fma(p, scale, readWide(gradient + j, count)), count);
-    }
-    // p_y - 1 of a confident row is what the others sum to.
-    const double p = exp(static_cast<double>(x[target]) - s.max) * inverse;
-    const double slope = target == s.argMax ? -others * inverse : p - 1.0;
-    gradient[target] = static_cast<T>(static_cast<double>(gradient[target]) + scale * (slope - p));
-    return loss;
-  }
-
   template <class T> static void run(Call& call) {
     const size_t b = call.dims[static_cast<int>('b')], t = call.dims[static_cast<int>('t')], u = call.dims[static_cast<int>('u')];
     const size_t c = call.columns, d = call.dims[static_cast<int>('d')], n = b * t;
@@ -148,7 +128,7 @@ struct UldSequenceLoss {
           distances[i] =
               share[i] * rows.row(x, teacher + (partner[i] - 1) * d, forStudent, forTeacher, distillWeight * share[i], gDistance);
         const int32_t y = i % t + 1 < t ? targets[i + 1] : ignore;
-        if (y != ignore) entropies[i] = ceShare * crossEntropy<T>(x, c, y, blocks, factors, ceWeight * ceShare, gEntropy);
+        if (y != ignore) entropies[i] = ceShare * addCrossEntropy<T>(x, c, y, blocks, factors, ceWeight * ceShare, gEntropy);
       }
     });
     const double entropy = orderedSum(entropies, n), distance = orderedSum(distances, n);

@@ -17,7 +17,8 @@ export interface GoldenCase {
   readonly name: string;
   readonly inputs: readonly (GoldenArray & { readonly name: string })[];
   readonly options: Readonly<Record<string, unknown>>;
-  readonly outputs: Readonly<Record<string, Cell | boolean | GoldenArray | null>>;
+  /** Cases of bad input have none. */
+  readonly outputs?: Readonly<Record<string, Cell | boolean | GoldenArray | null>>;
   readonly tol: { readonly rtol: number; readonly atol: number };
   readonly error?: boolean;
 }

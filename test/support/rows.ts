@@ -4,7 +4,8 @@ import { call, type Result } from './invoke.js';
 import { dimsOf, type ArrayValue, type Numbers, type Sample } from './samples.js';
 
 export const firstDim = (dims: string): string => dimsOf(dims)[0] ?? '';
-const isRowLetter = (letter: string): boolean => letter === 'n' || letter === '*';
+// Also of a flat array with several entries a row: `**t`.
+const isRowLetter = (letter: string): boolean => /^[n*](\*.)?$/.test(letter);
 
 /** Real inputs with a row of several values for each row index: logits, teacher, gradOut. */
 export function rowInputs(record: OpRecord): string[] {
@@ -24,7 +25,7 @@ export function rowInputs(record: OpRecord): string[] {
 export function rowMarks(record: OpRecord): string[] {
   if (!record.options.some(({ name }) => name === 'ignoreIndex')) return [];
   return record.inputs
-    .filter(({ kind }) => kind === 'target' || kind === 'mark')
+    .filter(({ kind, dims }) => (kind === 'target' || kind === 'mark') && dims.length === 1)
     .map(({ name }) => name);
 }
 
@@ -38,7 +39,9 @@ export function rowOutputs(record: OpRecord, result: Result): [string, Numbers][
 export const rowCount = ({ inputs, record }: Sample): number => {
   const first = rowInputs(record).find((name) => name in inputs)!;
   const { data, shape } = inputs[first];
-  return data.length / shape[shape.length - 1];
+  // A row may be a matrix: positions by classes.
+  const { dims } = record.inputs.find(({ name }) => name === first)!;
+  return shape.slice(1 - dimsOf(dims).length).reduce((rows, size) => rows / size, data.length);
 };
 
 /** The slice of row `i` in an array that holds `rows` rows. */

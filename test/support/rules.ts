@@ -3,6 +3,8 @@ import type { Random } from './random.js';
 import type { ArrayValue } from './samples.js';
 
 export interface Rule {
+  /** In place of the options' defaults: what keeps samples small, or an op that iterates quick. */
+  readonly defaults?: Readonly<Record<string, unknown>>;
   /** Sizes by letter, from those before it. */
   readonly sizes?: Readonly<
     Partial<
@@ -54,11 +56,31 @@ const everyClass: Rule = {
   },
 };
 
+const topK = 3;
+const fewNodes: Rule = { defaults: { topK }, options: { topK: () => topK } };
+
+/** Gradients of as many nodes as the logits have. */
+const nodesOfRanks: Rule = {
+  sizes: { g: ({ c }) => [Math.min(topK, c[0])] },
+  defaults: { topK },
+  options: { topK: () => topK, nodes: () => 'rank', size: () => undefined },
+};
+
 export const rules: Readonly<Partial<Record<string, Rule>>> = {
   elasticFakeQuantize: stepTable,
   elasticFakeQuantizeBackward: stepTable,
   affineFakeQuantize: { sizes: groups },
   affineFakeQuantizeBackward: { sizes: groups },
+  coactivationGraph: nodesOfRanks,
+  coactivationGraphBackward: nodesOfRanks,
+  coactivationFeatures: nodesOfRanks,
+  coactivationFeaturesBackward: nodesOfRanks,
+  // All permutations are tried.
+  gwBruteForce: { sizes: { a: (_, seed) => [1 + (seed % 7)] } },
+  slicedGW: { sizes: { q: ({ d, e }) => [Math.max(d[0], e[0])] } },
+  gldLoss: fewNodes,
+  infiGFusionLoss: fewNodes,
+  entropicGW: { defaults: { epsilon: 0.5, outerIterations: 5, innerIterations: 20 } },
   weightMoments: layers,
   wdrLoss: layers,
   neuralCollapse: everyClass,

@@ -233,11 +233,6 @@ export function sampleOption(
   return Math.min(low + random.integer(0, 2), option.maximum ?? Infinity);
 }
 
-/** What keeps the samples of an op quick that iterates; its defaults are tested by cases of its own. */
-const quick: Given = {
-  entropicGW: { epsilon: 0.5, outerIterations: 5, innerIterations: 20 },
-};
-
 function makeOptions(
   record: OpRecord,
   spec: Spec,
@@ -247,16 +242,15 @@ function makeOptions(
   const options: Record<string, unknown> = {};
   for (const option of record.options) {
     if (spec.options === 'sampled' || option.required) {
-      const value =
-        rules[record.name]?.options?.[option.name]?.(random) ??
-        sampleOption(record, option, classes, random);
+      const rule = rules[record.name]?.options?.[option.name];
+      const value = rule ? rule(random) : sampleOption(record, option, classes, random);
       const usual = option.required ?? option.default !== undefined;
       if (usual || random.uniform() < 0.6) options[option.name] = value;
     }
     const asks = record.outputs.some((output) => output.when === option.name);
     if (asks && option.kind === 'boolean') options[option.name] = spec.everything ?? true;
   }
-  return { ...(quick[record.name] as Given | undefined), ...options, ...spec.given };
+  return { ...rules[record.name]?.defaults, ...options, ...spec.given };
 }
 
 /** Arguments for `record`; for a vector-Jacobian product also the outputs of its forward op, where it takes them. */

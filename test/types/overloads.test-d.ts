@@ -4,8 +4,11 @@ import {
   crossEntropy,
   dpoTokenReward,
   elasticFakeQuantize,
+  entropicGW,
   focalLoss,
   gatherLogProbs,
+  gldLoss,
+  gwObjective,
   info,
   klDiv,
   minillmPolicyLoss,
@@ -168,4 +171,24 @@ export type Sorts = [
   Assert<Same<typeof valuesAndIndices.indices, Int32Array>>,
   Assert<Same<typeof uld.loss, Float32Array>>,
   Assert<Same<typeof uld.gradStudent, Float32Array>>,
+];
+
+// Gradients of graphs, and a callback whose argument has its type.
+const square = { data: f64, shape: [3, 3] };
+export const plan = entropicGW(square, square, {
+  grad: true,
+  onProgress: ({ iteration }) => {
+    iteration satisfies number;
+  },
+});
+export const noGradient = gwObjective(square, square, square);
+export const graphs = gldLoss(narrow, narrow, { reduction: 'none', teacherGrad: true });
+export const planLater = promises.entropicGW(square, square, { epsilon: 0.1 });
+export type Graphs = [
+  Assert<Same<typeof plan.gradC, Float64Array>>,
+  Assert<Same<typeof plan.converged, boolean>>,
+  Assert<Same<typeof noGradient.gradPlan, undefined>>,
+  Assert<Same<typeof graphs.loss, Float32Array>>,
+  Assert<Same<typeof graphs.gradTeacher, Float32Array>>,
+  Assert<Same<typeof graphs.gradStudent, undefined>>,
 ];

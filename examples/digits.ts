@@ -178,7 +178,7 @@ async function plot(file: string, history: Epoch[], results: Result[]): Promise<
         field: 'method',
         type: 'nominal',
         sort: results.map(({ method }) => method),
-        axis: { title: null },
+        axis: { title: null, labelLimit: 200 },
       },
       color: { value: palette[0] },
     },

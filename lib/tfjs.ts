@@ -335,7 +335,7 @@ class Adapter<T extends TfjsTensor> {
             .map((input) => {
               const source = record.inputs.findIndex((other) => other.name === input.name);
               if (source >= 0) return given[source];
-              return read[input.name === 'gradOut' ? saved.length : saved.length - 1];
+              return read[input.domain === 'gradient' ? saved.length : saved.length - 1];
             });
           const computed = backward(...twinArguments, options) as Record<string, Float32Array>;
           const tensors = outputs.map((output, i) =>

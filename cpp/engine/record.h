@@ -67,6 +67,11 @@ constexpr Option above(Option o, double low) {
   o.lowOpen = true;
   return o;
 }
+constexpr Option below(Option o, double high) {
+  o.high = high;
+  o.highOpen = true;
+  return o;
+}
 constexpr Option atLeast(Option o, double low) {
   o.low = low;
   return o;

@@ -45,11 +45,6 @@ template <class W> LC_FN W logCosh(W h) {
   return select(a < broadcast<W>(0.5), near, far);
 }
 
-constexpr Option below(Option o, double high) {
-  o.high = high;
-  o.highOpen = true;
-  return o;
-}
 constexpr Option kBinaryEps = below(atLeast(number("eps", 0), 0), 0.5);
 constexpr Option kPairTemperature = above(number("temperature", 2), 0);
 

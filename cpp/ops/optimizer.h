@@ -6,12 +6,6 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr Option below(Option o, double high) {
-  o.high = high;
-  o.highOpen = true;
-  return o;
-}
-
 template <class W> struct AdamLane {
   W param, m, v, update;
 };

@@ -2,6 +2,8 @@
 import {
   alignDistilLoss,
   crossEntropy,
+  decoupledKd,
+  dhkdLoss,
   dpoTokenReward,
   elasticFakeQuantize,
   entropicGW,
@@ -12,6 +14,8 @@ import {
   info,
   klDiv,
   minillmPolicyLoss,
+  multiLevelKd,
+  neuralCollapse,
   logSoftmax,
   logSumExp,
   ops,
@@ -19,6 +23,7 @@ import {
   skewKl,
   softmax,
   sort,
+  standardizedKlDiv,
   topK,
   wdrLoss,
   uldLoss,
@@ -192,3 +197,37 @@ export type Graphs = [
   Assert<Same<typeof graphs.gradTeacher, Float32Array>>,
   Assert<Same<typeof graphs.gradStudent, undefined>>,
 ];
+
+// Distillation: the temperature's derivative is a number whatever the reduction, and a classifier has measures of its own.
+export const distilled = standardizedKlDiv(narrow, narrow, {
+  reduction: 'none',
+  grad: true,
+  gradTemperature: true,
+});
+export const distilledOnly = standardizedKlDiv(wide, wide);
+export const decoupled = decoupledKd(wide, wide, targets, { reduction: 'none', grad: true });
+export const levels = multiLevelKd(narrow, narrow, { temperatures: [4, 2], grad: true });
+export const twoHeads = dhkdLoss(narrow, narrow, narrow, targets, { grad: true });
+export const collapse = neuralCollapse(narrow, targets, narrow);
+export const collapseOfFeatures = neuralCollapse(narrow, targets, { numClasses: 3 });
+export type Distillation = [
+  Assert<Same<typeof distilled.loss, Float32Array>>,
+  Assert<Same<typeof distilled.gradStudent, Float32Array>>,
+  Assert<Same<typeof distilled.gradTemperature, number>>,
+  Assert<Same<typeof distilledOnly.loss, number>>,
+  Assert<Same<typeof distilledOnly.gradTemperature, undefined>>,
+  Assert<Same<typeof decoupled.tckd, Float64Array>>,
+  Assert<Same<typeof decoupled.gradStudent, Float64Array>>,
+  Assert<Same<typeof levels.loss, number>>,
+  Assert<Same<typeof levels.gradStudent, Float32Array>>,
+  Assert<Same<typeof twoHeads.kdLoss, number>>,
+  Assert<Same<typeof twoHeads.gradLogitsAux, Float32Array>>,
+  Assert<Same<typeof collapse.nc3, number>>,
+  Assert<Same<typeof collapseOfFeatures.classMeans, Float32Array>>,
+];
+// @ts-expect-error: without a classifier there is no nc3
+collapseOfFeatures.nc3 satisfies number;
+// @ts-expect-error: the deviation has 0 or 1 degrees of freedom
+standardizedKlDiv(narrow, narrow, { ddof: 2 });
+// @ts-expect-error: a correlation is a number already
+multiLevelKd(narrow, narrow, { reduction: 'none' });

@@ -195,7 +195,8 @@ template <class Output> inline void sortRow(const Output& output, size_t n, void
 }
 
 // A row from this length on is first split by the leading digits of its keys, in parts that stay in the cache and that threads share.
-constexpr size_t kSplitSort = size_t{1} << 18, kSortChunk = size_t{1} << 16, kSortPart = size_t{1} << 13;
+// The split costs as much as the sort of a row that fits the cache, which two threads would not earn back.
+constexpr size_t kSplitSort = size_t{1} << 20, kSortChunk = size_t{1} << 16, kSortPart = size_t{1} << 13;
 constexpr int kSplitDigit = 11;
 
 template <class Output> inline void splitSortRow(Call& call, Output output, size_t n, void* scratch) {

@@ -1,14 +1,10 @@
-// Dot products of vectors in double, and what their Gram matrix says about their norms and angles.
+// What the Gram matrix of vectors says about their norms and angles.
 #pragma once
 #include "definition.h"
 #include "wide.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
-
-template <class A, class B> inline double dotWide(const A* a, const B* b, size_t n) {
-  return rowSumWide(n, [&](size_t i, size_t count) LC_LAMBDA { return readWide(a + i, count) * readWide(b + i, count); });
-}
 
 // Of the angle between two vectors; 0 where a norm is 0.
 inline double cosineOf(double dot, double squareA, double squareB) {

@@ -51,6 +51,15 @@ template <class D> inline double keptRows(const Call& call) {
   for (size_t i = 0; i < call.rows; ++i) kept += marks[i] != ignore;
   return static_cast<double>(kept);
 }
+// A number of an array whose type is that of the call.
+LC_FN double numberAt(const void* p, bool isDouble, size_t i) {
+  return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
+}
+// 1, -1, or 0 and NaN themselves.
+template <class W> LC_FN W signOf(W x) {
+  const W zero = broadcast<W>(0);
+  return select(x > zero, broadcast<W>(1), select(x < zero, broadcast<W>(-1), x));
+}
 LC_FN double reciprocalOrZero(double x) { return x == 0 ? 0.0 : 1.0 / x; }
 // A row with an infinite sum has no distribution.
 LC_FN double finiteOrNan(double x) { return x - x == 0 ? x : __builtin_nan(""); }

@@ -8,10 +8,7 @@ namespace LOGITCORE_LEVEL {
 // products_i = a_i . x
 template <class T> void rowProducts(Call& call, const T* rows, const double* x, size_t n, size_t d, double* products) {
   parallel(call, n, rowGrain(d), [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      const T* a = rows + i * d;
-      products[i] = rowSumWide(d, [&](size_t j, size_t count) LC_LAMBDA { return readWide(a + j, count) * readWide(x + j, count); });
-    }
+    for (size_t i = begin; i < end; ++i) products[i] = dotWide(rows + i * d, x, d);
   });
 }
 

@@ -77,11 +77,11 @@ template <class T, class Beside> inline void sweepAlone(const Beside& rest, size
 }
 
 template <class T> struct Block {
-  T max;          // -Infinity if all are masked
-  size_t argMax;  // first index of the maximum; of running blocks only known for the row's largest
-  T shift;        // exponentials are relative to it
-  double sum;     // of the exponentials, without the one at argMax where that is known
-  double adjust;  // what stored exponentials are short of
+  T max;           // -Infinity if all are masked
+  size_t argMax;   // first index of the maximum; of running blocks only known for the row's largest
+  T shift;         // exponentials are relative to it
+  double sum;      // of the exponentials, without the one at argMax where that is known
+  double missing;  // stored exponentials, and the sum, are short of exp(missing)
 };
 
 template <class T, class R> LC_FN T rowMax(const R& r, size_t n) {
@@ -181,8 +181,7 @@ LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out,
 
 // x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.
 template <class T> LC_FN double roundedShift(T shift, T scale, T product) {
-  const double missing = fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product));
-  return missing == 0 ? 1.0 : exp(missing / Base<T>::perNat);
+  return fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product)) / Base<T>::perNat;
 }
 template <class T> LC_FN bool canFuse(T shift) { return shift < T(262144) && shift > T(-262144); }
 
@@ -191,13 +190,13 @@ template <bool Store, class T, class R, class Beside> LC_FN Block<T> blockSum(co
   Block<T> b;
   b.max = rowMax<T>(r, n);
   b.argMax = firstEqual<T>(r, n, b.max);
-  b.adjust = 1;
+  b.missing = 0;
   // (-Infinity) - (-Infinity) is NaN: a block without a finite logit is shifted by 0.
   b.shift = b.max == -__builtin_huge_val() ? T(0) : b.max;
   if (__builtin_expect(canFuse(b.shift), 1)) {
     const T product = b.shift * scale;
-    b.adjust = roundedShift(b.shift, scale, product);
-    b.sum = b.adjust * sumExp<true, Store, false>(r, n, product, scale, b.argMax, out, beside).value;
+    b.missing = roundedShift(b.shift, scale, product);
+    b.sum = sumExp<true, Store, false>(r, n, product, scale, b.argMax, out, beside).value;
   } else {
     b.sum = sumExp<false, Store, false>(r, n, b.shift, scale, b.argMax, out, beside).value;
   }
@@ -213,14 +212,14 @@ LC_FN bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Besi
   b.argMax = n;
   b.shift = shift;
   if (!((s.max - shift) * scale < static_cast<T>(Base<T>::headroom))) return false;
-  b.adjust = roundedShift(shift, scale, product);
-  b.sum = b.adjust * s.value;
+  b.missing = roundedShift(shift, scale, product);
+  b.sum = s.value;
   return true;
 }
 
 template <class T, class R> inline double sumWithoutLargest(const R& r, size_t n, T scale, const Block<T>& b) {
   T* nowhere = nullptr;
-  return b.adjust * sumExp<true, false, false>(r, n, b.shift * scale, scale, b.argMax, nowhere, Nothing<T>{}).value;
+  return sumExp<true, false, false>(r, n, b.shift * scale, scale, b.argMax, nowhere, Nothing<T>{}).value;
 }
 
 // Where a row's exponentials go: nowhere (null), or to `out`. Over the logits themselves, the last block and the one with the largest
@@ -238,8 +237,8 @@ template <bool Store, class T, class R, class Beside> inline RowSum rowSum(const
   RowSum row;
   if (n <= kBlock) {
     const Block<T> b = blockSum<Store>(r, n, scale, to.out, beside.block(0));
-    factors[0] = b.adjust;
-    row = {static_cast<double>(b.max), b.sum, b.argMax};
+    factors[0] = exp(b.missing);
+    row = {static_cast<double>(b.max), factors[0] * b.sum, b.argMax};
   } else {
     const size_t count = (n + kBlock - 1) / kBlock;
     const auto lengthOf = [&](size_t b) { return n - b * kBlock < kBlock ? n - b * kBlock : kBlock; };
@@ -273,13 +272,14 @@ template <bool Store, class T, class R, class Beside> inline RowSum rowSum(const
       const bool masked = b.max == -__builtin_huge_val();
       // Infinity - Infinity does not count: such a row becomes NaN below.
       const double factor = masked || shift == top ? 1.0 : exp((shift - top) * inverseTemperature);
-      factors[k] = b.adjust * factor;
+      factors[k] = factor * exp(b.missing);
       if (k == best) continue;
-      const double largest = b.argMax < lengthOf(k) ? 1.0 : 0.0;
+      // The largest of a block, where it was left out of the sum, is 1 relative to itself.
+      const double largest = b.argMax < lengthOf(k) ? factor : 0.0;
       // NaN in a block whose logits are all masked or NaN still has to reach the row.
-      others += masked ? b.sum : factor * (b.sum + largest);
+      others += masked ? b.sum : fma(factors[k], b.sum, largest);
     }
-    const double factor = factors[best] / most.adjust, mine = factor * most.sum;
+    const double factor = factors[best], mine = factor * most.sum;
     if (most.argMax < lengthOf(best)) {
       others += mine;
     } else {

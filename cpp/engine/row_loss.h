@@ -207,11 +207,11 @@ template <class D, class T> struct RowLoss {
   void tinyRows(size_t begin, size_t end);
   void shortRows(size_t begin, size_t end);
   // The rows of a group that no row of the next one stood beside.
-  void finishGroup(WaitingGroup<T>& group) {
+  void finishGroup(Waiting<T>* group) const {
     for (size_t r = 0; r < kGroup; ++r) {
-      if (!group.out[r]) continue;
-      sweepAlone<T>(group.of(r), c);
-      group.finish(r, targeted);
+      if (!group[r].scaling.out) continue;
+      sweepAlone<T>(group[r].scaling, c);
+      group[r].finish(targeted);
     }
   }
 

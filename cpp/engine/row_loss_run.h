@@ -111,12 +111,13 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
 
 template <class D, class T> void RowLoss<D, T>::shortRows(size_t begin, size_t end) {
   const T scale = static_cast<T>(shape.inverseTemperature * Base<T>::perNat);
-  WaitingGroup<T> before;
+  const double one = 1;
+  Waiting<T> before[kGroup];
   for (size_t base = begin; base < end; base += kGroup) {
     const size_t count = end - base < kGroup ? end - base : kGroup;
     RowGroup<T> group;
-    WaitingGroup<T> next;
-    alignas(64) double target[kGroup] = {}, isTop[kGroup] = {}, loss[kGroup], more[kGroup];
+    Waiting<T> next[kGroup];
+    alignas(64) double target[kGroup] = {}, isTop[kGroup] = {}, loss[kGroup], more[kGroup], slope[kGroup], atTarget[kGroup];
     double parameter[kMaxParameters][kGroup] = {};
     for (size_t r = 0; r < count; ++r) {
       const size_t i = base + r;
@@ -130,15 +131,15 @@ template <class D, class T> void RowLoss<D, T>::shortRows(size_t begin, size_t e
       target[r] = static_cast<double>(x[y]);
       if (!out) {
         group.template add<false>(r, Plain<T>{x}, c, scale, out, Nothing<T>{});
-      } else if (before.out[r]) {
-        group.template add<true>(r, Plain<T>{x}, c, scale, out, before.of(r).block(0));
-        before.finish(r, targeted);
+      } else if (before[r].scaling.out) {
+        group.template add<true>(r, Plain<T>{x}, c, scale, out, before[r].scaling.block(0));
+        before[r].finish(targeted);
       } else {
         group.template add<true>(r, Plain<T>{x}, c, scale, out, Nothing<T>{});
       }
       isTop[r] = group.argMax[r] == y;
-      next.out[r] = out;
-      next.target[r] = y;
+      next[r].scaling.out = out;
+      next[r].target = y;
       if constexpr (HasParameters<D>::value) {
         double p[kMaxParameters] = {};
         d.rowParameters(i, static_cast<int32_t>(y), p);
@@ -159,15 +160,16 @@ template <class D, class T> void RowLoss<D, T>::shortRows(size_t begin, size_t e
     evaluate(d, f, shape, grad != nullptr, zero, value, extra, k);
     store(loss, value);
     store(more, extra);
-    store(next.slope, k.e * adjust);
-    store(next.atTarget, k.atTarget);
+    store(slope, k.e * adjust);
+    store(atTarget, k.atTarget);
+    finishGroup(before);
     for (size_t r = 0; r < count; ++r) {
+      // One block: what its exponentials are short of is in the slope.
+      before[r] = {{next[r].scaling.out, slope[r], &one}, atTarget[r], next[r].target};
       const bool in = kept(base + r);
       losses[base + r] = in ? loss[r] : 0;
       if (extras) extras[base + r] = in ? more[r] : 0;
     }
-    finishGroup(before);
-    before = next;
   }
   finishGroup(before);
 }

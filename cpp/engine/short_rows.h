@@ -14,39 +14,15 @@ template <class T> struct RowGroup {
 
   // Row r of the group. Exponentials go to `out` with Store; `beside` is done on the way.
   template <bool Store, class Beside> LC_FN void add(size_t r, const Plain<T>& x, size_t n, T scale, T* out, const Beside& beside) {
-    const T top = rowMax<T>(x, n);
-    argMax[r] = firstEqual<T>(x, n, top);
-    max[r] = static_cast<double>(top);
-    const T shift = top == -__builtin_huge_val() ? T(0) : top;
-    if (__builtin_expect(canFuse(shift), 1)) {
-      const T product = shift * scale;
-      missing[r] = fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product)) / Base<T>::perNat;
-      sum[r] = sumExp<true, Store, false>(x, n, product, scale, argMax[r], out, beside).value;
-    } else {
-      missing[r] = 0;
-      sum[r] = sumExp<false, Store, false>(x, n, shift, scale, argMax[r], out, beside).value;
-    }
-    if (top == __builtin_huge_val()) sum[r] = __builtin_nan("");
+    const Block<T> b = blockSum<Store>(x, n, scale, out, beside);
+    max[r] = static_cast<double>(b.max);
+    argMax[r] = b.argMax;
+    missing[r] = b.missing;
+    sum[r] = b.max == __builtin_huge_val() ? __builtin_nan("") : b.sum;
   }
   // What stored exponentials are short of, and the sums without the largest.
   LC_FN f64x8 adjust() const { return exp(load<f64x8>(missing)); }
   LC_FN f64x8 others(f64x8 adjust) const { return adjust * load<f64x8>(sum); }
-};
-
-// Stored rows of the group before, which wait for this group's exponentials.
-template <class T> struct WaitingGroup {
-  alignas(64) double slope[kGroup] = {}, atTarget[kGroup] = {};
-  T* out[kGroup] = {};
-  size_t target[kGroup] = {};
-
-  Scaling<T> of(size_t r) const {
-    static const double one = 1;
-    return {out[r], slope[r], &one};
-  }
-  void finish(size_t r, bool targeted) {
-    if (targeted) out[r][target[r]] = static_cast<T>(atTarget[r]);
-    out[r] = nullptr;
-  }
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -27,6 +27,10 @@ template <class F> LC_FN double rowSumWide(size_t n, F&& term) {
   return sum(acc);
 }
 
+template <class A, class B> inline double dotWide(const A* a, const B* b, size_t n) {
+  return rowSumWide(n, [&](size_t i, size_t count) LC_LAMBDA { return readWide(a + i, count) * readWide(b + i, count); });
+}
+
 // A Euclidean norm from squares(scale), the sum of squares of the scaled values: doubles beyond 1e150 or below 1e-140 are
 // scaled by a power of two first. Squares of floats cannot leave double.
 template <class T, class F> inline double normFrom(F&& squares) {

@@ -115,9 +115,7 @@ struct NeuralCollapse {
         for (size_t k = 0; k < s.c; ++k) {
           const T* w = weight + k * s.d;
           const double* mu = mean + k * s.d;
-          const double logit = (bias ? static_cast<double>(bias[k]) : 0.0) + rowSumWide(s.d, [&](size_t t, size_t count) LC_LAMBDA {
-                                 return readWide(h + t, count) * readWide(w + t, count);
-                               });
+          const double logit = (bias ? static_cast<double>(bias[k]) : 0.0) + dotWide(h, w, s.d);
           const double distance = rowSumWide(s.d, [&](size_t t, size_t count) LC_LAMBDA {
             const f64x8 off = readWide(h + t, count) - readWide(mu + t, count);
             return off * off;

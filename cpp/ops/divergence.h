@@ -50,10 +50,7 @@ struct CrossEntropySoft {
     if (LC_GIVEN(call, logitSoftcap)) cap = LC_OPTION(call, logitSoftcap);
   }
   LC_FN void begin(Row& row, const RowStart& start) const {
-    double r = scale;
-    if (rowWeights)
-      r *= isDouble ? static_cast<const double*>(rowWeights)[start.index]
-                    : static_cast<double>(static_cast<const float*>(rowWeights)[start.index]);
+    const double r = rowWeights ? scale * numberAt(rowWeights, isDouble, start.index) : scale;
     const RowSum& s = start.softmax[0];
     row.scale = r;
     row.zScale = r * zWeight;

@@ -2,6 +2,7 @@
 
 #include "../engine/family.h"
 #include "softmax.h"
+#include "weights.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -73,30 +74,9 @@ struct GwObjective {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// Weights may have any scale, but only one sign and a sum.
-template <class T> bool areWeights(Call& call, const char* name, const T* x, size_t count) {
-  double total = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const double w = static_cast<double>(x[i]);
-    total += w;
-    if (w >= 0 && w < kInfinity) continue;
-    __builtin_snprintf(call.error, sizeof call.error, "options.%s[%zu] is %g, expected a finite number >= 0", name, i, w);
-    return false;
-  }
-  if (total > 0 || count == 0) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "options.%s has the sum 0, expected a positive sum", name);
-  return false;
-}
-
 struct EntropicGw {
-  template <class T> static bool weights(Call& call) {
-    for (int i = 2; i < 5; ++i)
-      if (call.inputs[i] && !areWeights(call, record.inputs[i].name, static_cast<const T*>(call.inputs[i]), call.inputLength[i]))
-        return false;
-    return true;
-  }
   static bool check(Call& call) {
-    if (!(call.isDouble ? weights<double>(call) : weights<float>(call))) return false;
+    if (!checkWeights(call, "p") || !checkWeights(call, "q") || !checkWeights(call, "initPlan")) return false;
     return LC_OPTION(call, loss) != kGwKl || checkKlDomain(call);
   }
   static constexpr Record record{

@@ -12,11 +12,6 @@ template <class W> LC_FN W gwFirst(W a, bool kl) { return kl ? select(a == broad
 template <class W> LC_FN W gwSecond(W b, bool kl) { return kl ? b : b * b; }
 template <class W> LC_FN W gwCross(W b, bool kl) { return kl ? log(b) : b; }
 
-template <class W> LC_FN W signOf(W x) {
-  const W zero = broadcast<W>(0);
-  return select(x > zero, broadcast<W>(1), select(x < zero, broadcast<W>(-1), x));
-}
-
 // Both graphs in double, with what the loss makes of them. Arrays of the caller are read here only.
 struct GwPair {
   size_t n, m;

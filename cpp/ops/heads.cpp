@@ -10,8 +10,7 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-struct BinaryKlDivOp : BinaryKlDiv, RowSweepOp<BinaryKlDiv> {};
-struct BinaryKlNormOp : BinaryKlNorm, RowSweepOp<BinaryKlNorm> {};
+template <bool Norm> struct BinaryKlOp : BinaryKl<Norm>, RowSweepOp<BinaryKl<Norm>> {};
 struct DhkdLossOp : DhkdLoss, RowSweepOp<DhkdLoss> {};
 
 // g_main + g_aux, without the part of g_aux that is opposed to g_main.
@@ -191,5 +190,5 @@ struct HeadForces {
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(heads, BinaryKlDivOp, BinaryKlNormOp, DhkdLossOp, GradAlign, HeadConflict, HeadForces, NeuralCollapse)
+LOGITCORE_FAMILY(heads, BinaryKlOp<false>, BinaryKlOp<true>, DhkdLossOp, GradAlign, HeadConflict, HeadForces, NeuralCollapse)
 }  // namespace logitcore

@@ -109,24 +109,13 @@ struct BinaryPair {
   }
 };
 
-struct BinaryKlDiv : BinaryPair {
-  static constexpr Record record{"binaryKlDiv",
+template <bool Norm> struct BinaryKl : BinaryPair {
+  static constexpr Record record{Norm ? "binaryKlNorm" : "binaryKlDiv",
                                  "dual-head-kd",
                                  {kStudent, kTeacher, kRowLabels},
                                  {kPairTemperature, kBinaryEps, kIgnoreIndex, kReduction, kGrad},
                                  {reduced("loss", "n"), kGradStudent}};
-  explicit BinaryKlDiv(const Call& call)
-      : BinaryPair(false, LC_OPTION(call, temperature), LC_OPTION(call, eps), meanScale<BinaryKlDiv>(call)) {}
-};
-
-struct BinaryKlNorm : BinaryPair {
-  static constexpr Record record{"binaryKlNorm",
-                                 "dual-head-kd",
-                                 {kStudent, kTeacher, kRowLabels},
-                                 {kPairTemperature, kBinaryEps, kIgnoreIndex, kReduction, kGrad},
-                                 {reduced("loss", "n"), kGradStudent}};
-  explicit BinaryKlNorm(const Call& call)
-      : BinaryPair(true, LC_OPTION(call, temperature), LC_OPTION(call, eps), meanScale<BinaryKlNorm>(call)) {}
+  explicit BinaryKl(const Call& call) : BinaryPair(Norm, LC_OPTION(call, temperature), LC_OPTION(call, eps), meanScale<BinaryKl>(call)) {}
 };
 
 // gamma CE(logitsCls, y) + alpha L(logitsAux, teacher)

@@ -24,9 +24,6 @@ inline int columnOf(const Call& call) {
     if ((list ? list : kUsualBits)[k] == bits) return static_cast<int>(k);
   return -1;
 }
-inline double valueAt(const Call& call, const void* p, size_t i) {
-  return call.isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
-}
 
 inline bool checkTableRows(Call& call) {
   const size_t rows = call.dims['g'], channels = call.dims['m'];
@@ -60,7 +57,7 @@ inline bool checkElastic(Call& call) {
   if (call.options[optionIndex(*call.record, "eps")] != 0) return true;
   const void* scale = inputNamed(call, "scale");
   for (size_t k = 0; k < call.dims['g']; ++k)
-    if (valueAt(call, scale, k * width + static_cast<size_t>(column)) == 0) {
+    if (numberAt(scale, call.isDouble, k * width + static_cast<size_t>(column)) == 0) {
       __builtin_snprintf(call.error, sizeof call.error, "scale[%.0f] is 0, expected another number where options.eps is 0",
                          static_cast<double>(k * width + static_cast<size_t>(column)));
       return false;
@@ -72,7 +69,7 @@ inline bool checkAffine(Call& call) {
   if (!checkTableRows(call)) return false;
   const void* scale = inputNamed(call, "scale");
   for (size_t k = 0; k < call.dims['g']; ++k)
-    if (valueAt(call, scale, k) == 0) {
+    if (numberAt(scale, call.isDouble, k) == 0) {
       __builtin_snprintf(call.error, sizeof call.error, "scale[%.0f] is 0, expected another number", static_cast<double>(k));
       return false;
     }

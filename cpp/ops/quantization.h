@@ -124,7 +124,5 @@ bool quantizeBackward(Call& call, const Groups& groups, const T* x, const T* gra
   return true;
 }
 
-LC_FN double signOf(double x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : x; }
-
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -28,10 +28,7 @@ struct NllLoss {
       if (targets[i] != ignore) total += weightOf(targets[i]);
     scale = reciprocalOrZero(total);
   }
-  double weightOf(int32_t y) const {
-    if (!weight) return 1;
-    return isDouble ? static_cast<const double*>(weight)[y] : static_cast<double>(static_cast<const float*>(weight)[y]);
-  }
+  double weightOf(int32_t y) const { return weight ? numberAt(weight, isDouble, static_cast<size_t>(y)) : 1.0; }
   void rowParameters(size_t, int32_t y, double* p) const { p[0] = scale * weightOf(y); }
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;

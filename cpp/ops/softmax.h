@@ -50,9 +50,7 @@ struct CrossEntropy {
       if (targets[i] != ignore) total += at(weight, static_cast<size_t>(targets[i]));
     scale = reciprocalOrZero(total);
   }
-  double at(const void* p, size_t i) const {
-    return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
-  }
+  double at(const void* p, size_t i) const { return numberAt(p, isDouble, i); }
   bool smooths() const { return smoothing != 0; }
   void rowParameters(size_t i, int32_t y, double* p) const {
     const double r = rowWeights ? at(rowWeights, i) : 1.0;
@@ -94,9 +92,7 @@ struct FocalLoss {
         isDouble(call.isDouble),
         alphas(LC_INPUT(void, call, alpha)) {}
   void rowParameters(size_t, int32_t y, double* p) const {
-    double a = alpha;
-    if (alphas) a = isDouble ? static_cast<const double*>(alphas)[y] : static_cast<double>(static_cast<const float*>(alphas)[y]);
-    p[0] = a * scale;
+    p[0] = (alphas ? numberAt(alphas, isDouble, static_cast<size_t>(y)) : alpha) * scale;
   }
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
@@ -137,9 +133,7 @@ template <class D> struct Upstream {
   const void* gradOut;
   bool isDouble;
   explicit Upstream(const Call& call) : gradOut(call.inputs[inputIndex(D::record, "gradOut")]), isDouble(call.isDouble) {}
-  void rowParameters(size_t i, int32_t, double* p) const {
-    p[0] = isDouble ? static_cast<const double*>(gradOut)[i] : static_cast<double>(static_cast<const float*>(gradOut)[i]);
-  }
+  void rowParameters(size_t i, int32_t, double* p) const { p[0] = numberAt(gradOut, isDouble, i); }
 };
 
 struct LogSumExpBackward : Upstream<LogSumExpBackward> {

@@ -3,6 +3,7 @@
 #include "../engine/definition.h"
 #include "../engine/product.h"
 #include "../engine/sort.h"
+#include "weights.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -239,28 +240,6 @@ inline const size_t* assign(const double* cost, size_t n, double* potentials, si
     }
   }
   return match;
-}
-
-inline double numberAt(const void* p, bool isDouble, size_t i) {
-  return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
-}
-
-// Weights are not negative, and some are positive.
-inline bool checkWeights(Call& call, const char* name) {
-  const int at = findInput(*call.record, name);
-  if (!call.inputs[at]) return true;
-  double total = 0;
-  for (size_t i = 0; i < call.inputLength[at]; ++i) {
-    const double w = numberAt(call.inputs[at], call.isDouble, i);
-    if (!(w >= 0 && w < __builtin_huge_val())) {
-      __builtin_snprintf(call.error, sizeof call.error, "options.%s[%zu] is %g, expected a finite number that is not negative", name, i, w);
-      return false;
-    }
-    total += w;
-  }
-  if (total > 0) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "options.%s has no positive weight, expected at least one", name);
-  return false;
 }
 
 inline void weighBy(Call& call, const void* weights, Points& points) {

@@ -50,10 +50,9 @@ template <class T> class UldRows {
     double *mine = reinterpret_cast<double*>(static_cast<SortItem*>(items_)), *theirs = mine + most;
     const UldValues student = fit(s, cs, student_, a, studentTemperature, mine);
     const UldValues teacher = fit(t, ct, teacher_, b, teacherTemperature, theirs);
-    const f64x8 zero = broadcast<f64x8>(0), one = broadcast<f64x8>(1);
+    const f64x8 zero = broadcast<f64x8>(0);
     auto valueAt = [&](size_t i) LC_LAMBDA { return readWide(mine + i, within(i, a)) * student.factor; };
     auto differenceAt = [&](size_t i, f64x8 x) LC_LAMBDA { return x - readWide(theirs + i, within(i, b)) * teacher.factor; };
-    auto signOf = [&](f64x8 d) LC_LAMBDA { return select(d > zero, one, select(d < zero, -one, zero)); };
     f64x8 loss = zero, signs = zero, products = zero;
     for (size_t i = 0; i < a || i < b; i += kWide) {
       const f64x8 x = valueAt(i), difference = differenceAt(i, x);

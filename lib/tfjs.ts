@@ -14,6 +14,7 @@
  */
 import * as native from './index.js';
 import type { InputRecord, OpRecord, OutputRecord, RealArray, Targets, Tensor } from './index.js';
+import { completed, valueShape, type Shape } from './tfjs-shape.js';
 
 /** The members of a tfjs tensor that the adapter reads. */
 export interface TfjsTensor {
@@ -75,7 +76,6 @@ export type TfjsOps<T> = {
 };
 
 type Options = Record<string, unknown>;
-type Shape = readonly number[];
 
 /** One call: tf tensors by input index, and what else the native function takes. */
 interface Operands<T> {
@@ -372,41 +372,6 @@ function hasOption(record: OpRecord, name: string): boolean {
     record.options.some((option) => option.name === name) ||
     record.inputs.some((input) => input.fromOptions && input.name === name)
   );
-}
-
-/** Sizes that no input says are equal and follow from the length (the nodes of a graph). */
-function completed(shape: Shape, length: number): Shape {
-  const known = shape.filter((size) => !Number.isNaN(size));
-  const missing = shape.length - known.length;
-  if (missing === 0) return shape;
-  const rest =
-    length /
-    Math.max(
-      1,
-      known.reduce((product, size) => product * size, 1),
-    );
-  const size = Math.round(rest ** (1 / missing));
-  return shape.map((s) => (Number.isNaN(s) ? size : s));
-}
-
-/** The shape of the first output, from the sizes that its record shares with the inputs; NaN where none of them says. */
-function valueShape(record: OpRecord, values: readonly unknown[]): Shape {
-  const sizes = new Map<string, Shape>();
-  record.inputs
-    .filter((input) => !input.fromOptions)
-    .forEach((input, i) => {
-      const value = values[i] as { shape?: Shape; dims?: Shape; length?: number } | undefined;
-      if (value === undefined) return;
-      const shape = value.shape ?? value.dims ?? [value.length ?? 0];
-      const names = input.dims.split(',');
-      const leading = names[0] === '*' ? shape.length - (names.length - 1) : 0;
-      names.forEach((name, k) => {
-        if (name === '*') sizes.set(name, k === 0 ? shape.slice(0, leading) : shape.slice(k));
-        else sizes.set(name, [shape[names[0] === '*' ? leading + k - 1 : k] ?? 0]);
-      });
-    });
-  const { dims } = record.outputs[0];
-  return dims === '' ? [] : dims.split(',').flatMap((name) => sizes.get(name) ?? [NaN]);
 }
 
 /**

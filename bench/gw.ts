@@ -19,8 +19,9 @@ import {
   gwThirdLowerBound,
   setNumThreads,
 } from 'logitcore';
-import { randomGenerator } from '../examples/mnist.js';
+import { normals, randomGenerator } from './inputs.js';
 import { describeMachine } from './machine.js';
+import { quartiles } from './measure.js';
 import { palette, writePlot } from './plot.js';
 
 const positions = 64;
@@ -51,10 +52,9 @@ interface Row {
 /** Rows of logits with a common part and Gaussian noise, as two models have that saw the same text. */
 function pairOfLogits(n: number, seed: number): [Float32Array, Float32Array] {
   const random = randomGenerator(seed);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  const base = Float32Array.from({ length: positions * n }, normal);
-  const other = base.map((x) => 0.7 * x + 0.7 * normal());
-  return [base, other];
+  const base = normals(positions * n, random);
+  const noise = normals(positions * n, random, 0.7);
+  return [base, base.map((x, i) => 0.7 * x + noise[i])];
 }
 
 function timed<R>(times: Record<string, number>, name: string, run: () => R): R {
@@ -100,14 +100,12 @@ function measure(n: number, pair: number): Row {
   return { n, pair, times, closed, third, exact, ofEntropicPlan, converged };
 }
 
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
-
 async function plot(file: string, rows: readonly Row[]): Promise<void> {
   const perSize = (value: (row: Row) => number | undefined, name: string) =>
     sizes.flatMap((n) => {
       const found = rows.filter((row) => row.n === n).map(value);
       const numbers = found.filter((x): x is number => x !== undefined && Number.isFinite(x));
-      return numbers.length > 0 ? [{ n, name, value: median(numbers) }] : [];
+      return numbers.length > 0 ? [{ n, name, value: quartiles(numbers).median }] : [];
     });
   const times = Object.values(names).flatMap((name) => perSize(({ times }) => times[name], name));
   const shares = [

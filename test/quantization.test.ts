@@ -5,28 +5,16 @@ import {
   elasticFakeQuantize,
   initQuantScale,
   kendallTau,
-  minillmAdvantages,
-  minillmPolicyLoss,
-  mixturePolicyWeights,
   wdrLoss,
   weightMoments,
 } from 'logitcore';
 import { describe, expect, test } from 'vitest';
-import { near } from './support/compare.js';
+import { close } from './support/compare.js';
 import { op, type Result } from './support/invoke.js';
 import { Random } from './support/random.js';
+import { clip, mean, normals, sum } from './support/vectors.js';
 
-const close = (got: ArrayLike<number>, expected: ArrayLike<number>, rtol = 1e-9, atol = 1e-11) => {
-  expect(got.length).toBe(expected.length);
-  for (let i = 0; i < got.length; i++)
-    if (!near(got[i], expected[i], rtol, atol))
-      expect.fail(`[${i}] is ${got[i]}, expected ${expected[i]}`);
-};
 const array = (result: Result, name: string): Float64Array => result[name] as Float64Array;
-const sum = (x: ArrayLike<number>): number => Array.from(x).reduce((a, b) => a + b, 0);
-const mean = (x: ArrayLike<number>): number => sum(x) / x.length;
-const normal = (random: Random, length: number, spread = 1) =>
-  Float64Array.from({ length }, () => spread * random.normal());
 
 /** Ties to even. */
 function round(x: number): number {
@@ -34,8 +22,6 @@ function round(x: number): number {
   if (x - low !== 0.5) return Math.round(x);
   return low % 2 === 0 ? low : low + 1;
 }
-const clip = (x: number, low: number, high: number): number =>
-  x < low ? low : x > high ? high : x;
 
 const widths = [2, 3, 4, 5, 6, 7, 8];
 
@@ -48,7 +34,7 @@ describe('fake quantisation', () => {
             const random = new Random(bits);
             const [m, inner] = [5, 33];
             const shape = [m, 3, 11];
-            const [x, gradOut] = [normal(random, m * inner, 2), normal(random, m * inner)];
+            const [x, gradOut] = [normals(random, m * inner, 2), normals(random, m * inner)];
             const g = perChannel ? m : 1;
             const table = (f: () => number) => Float64Array.from({ length: g * 7 }, f);
             const scale = table(
@@ -156,7 +142,7 @@ describe('fake quantisation', () => {
       for (const perChannel of [true, false])
         test(`first scale: ${JSON.stringify({ symmetric, allPositive, perChannel })}`, () => {
           const random = new Random(17);
-          const data = normal(random, 6 * 41).map((v) => (allPositive ? Math.abs(v) : v + 0.3));
+          const data = normals(random, 6 * 41).map((v) => (allPositive ? Math.abs(v) : v + 0.3));
           data.fill(0, 0, 41);
           const bits = 3;
           const result = initQuantScale(
@@ -203,12 +189,12 @@ describe('moments of weights', () => {
   test('layers, far means, constant and tiny layers', () => {
     const random = new Random(5);
     const layers = [
-      normal(random, 301),
-      normal(random, 70).map((v) => 500 + v),
+      normals(random, 301),
+      normals(random, 70).map((v) => 500 + v),
       new Float64Array(9).fill(2.7),
-      normal(random, 1),
+      normals(random, 1),
       new Float64Array(0),
-      normal(random, 40).map((v) => v ** 3),
+      normals(random, 40).map((v) => v ** 3),
     ];
     const weights = Float64Array.from(layers.flatMap((layer) => [...layer]));
     const segments = Int32Array.from([
@@ -267,7 +253,7 @@ describe('group progressive guidance', () => {
   test('in place as apart, masked classes, ignored rows, terms without weight', () => {
     const random = new Random(23);
     const [g, n, c] = [3, 5, 19];
-    const data = normal(random, g * n * c, 3);
+    const data = normals(random, g * n * c, 3);
     for (let i = 0; i < g * n; i++) data[i * c + 7] = -Infinity;
     const targets = Int32Array.of(0, -100, 18, 3, 3);
     const options = { alpha: 0.3, temperature: 2, grad: true } as const;
@@ -353,102 +339,5 @@ describe("Kendall's tau", () => {
       }
     expect(kendallTau(Float64Array.of(-0, 0), Float64Array.of(1, 2)).tiesA).toBe(1);
     expect(kendallTau(Float64Array.of(NaN, 0), Float64Array.of(1, 2)).tau).toBeNaN();
-  });
-});
-
-describe('MiniLLM', () => {
-  test('returns, with holes in the mask', () => {
-    const random = new Random(41);
-    const [b, t] = [3, 7];
-    const [teacher, student] = [normal(random, b * t), normal(random, b * t)];
-    const mask = Uint8Array.from({ length: b * t }, (_, i) => (i % 5 === 2 ? 0 : 1));
-    mask.fill(0, t, 2 * t);
-    for (let i = 0; i < b * t; i++) if (!mask[i]) teacher[i] = i % 2 ? NaN : -Infinity;
-    const tensor = (data: Float64Array) => ({ data, shape: [b, t] });
-    for (const whiten of ['masked', 'all', 'none'] as const)
-      for (const lengthNormalize of [true, false]) {
-        const options = { gamma: 0.9, rewardScaling: -0.5, clipReward: 2, whiten, lengthNormalize };
-        const { rewards, advantages } = minillmAdvantages(
-          tensor(teacher),
-          tensor(student),
-          mask,
-          options,
-        );
-        const returns = new Float64Array(b * t);
-        const wanted = new Float64Array(b * t);
-        for (let i = 0; i < b; i++) {
-          let [total, count] = [0, 0];
-          for (let at = (i + 1) * t - 1; at >= i * t; at--) {
-            if (mask[at]) {
-              wanted[at] = clip((teacher[at] - student[at]) / -0.5, -2, 2);
-              count += 1;
-            }
-            total = wanted[at] + 0.9 * total;
-            returns[at] = lengthNormalize && count ? total / count : total;
-          }
-        }
-        close(rewards, wanted);
-        const taken = [...returns].filter((_, i) => whiten === 'all' || mask[i]);
-        const mu = whiten === 'none' ? 0 : mean(taken);
-        const variance = sum(taken.map((x) => (x - mu) ** 2)) / (taken.length - 1);
-        const scale = whiten === 'none' ? 1 : Math.sqrt(variance + 1e-8);
-        close(
-          advantages,
-          returns.map((x, i) => (mask[i] ? (x - mu) / scale : 0)),
-        );
-      }
-    const one = minillmAdvantages(
-      tensor(student),
-      tensor(student),
-      Uint8Array.from(mask, (_, i) => +(i === 3)),
-    );
-    expect(one.advantages.every((x) => x === 0)).toBe(true);
-    expect(() => minillmAdvantages(tensor(student), tensor(student), mask.subarray(1))).toThrow(
-      /mask has 20 values, expected 21/,
-    );
-    expect(() =>
-      minillmAdvantages(tensor(student), tensor(student), mask, { rewardScaling: 0 }),
-    ).toThrow(/rewardScaling is 0/);
-  });
-  test('weights of tokens that some policy never gives, and of long sequences', () => {
-    const inf = -Infinity;
-    const at = (s: number, o: number, t: number, alpha?: number) =>
-      mixturePolicyWeights(
-        Float32Array.of(s),
-        Float32Array.of(o),
-        Float32Array.of(t),
-        alpha === undefined ? {} : { alpha },
-      ).out[0];
-    expect(at(inf, inf, -1)).toBe(0);
-    expect(at(inf, -1, inf)).toBe(0);
-    expect(at(inf, -1, -1)).toBe(0);
-    expect(at(inf, inf, inf)).toBeNaN();
-    close([at(-1, inf, -2)], [Math.exp(1) / 0.2], 1e-6);
-    close([at(-1, -2, inf)], [Math.exp(1) / 0.8], 1e-6);
-    expect(at(-1, -2, inf, 1)).toBe(Infinity);
-    close([at(-1, NaN, -2, 1)], [Math.exp(1)], 1e-6);
-    close(
-      [at(-200.25, -200.5, -201.75)],
-      [1 / (0.8 * Math.exp(-0.25) + 0.2 * Math.exp(-1.5))],
-      1e-6,
-    );
-  });
-  test('policy loss: both ends of the range count as inside, dropped tokens are not read', () => {
-    const tensor = (...data: number[]) => ({
-      data: Float64Array.from(data),
-      shape: [1, data.length],
-    });
-    const zero = tensor(0, 0, 0, 0, 0, 0, NaN);
-    const weights = tensor(0.75, 1.25, 0.5, 0.5, 2, 2, NaN);
-    const advantages = tensor(1, 1, 1, -1, 1, -1, NaN);
-    const mask = Int32Array.of(1, 1, 1, 1, 1, 1, 0);
-    const { loss, gradLogps } = minillmPolicyLoss(zero, zero, advantages, weights, mask, {
-      clipRange: 0.25,
-      grad: true,
-    });
-    const wanted = [-0.75, -1.25, -0.5, 0.75, -1.25, 2];
-    close([loss], [sum(wanted) / 6]);
-    close(gradLogps, [-0.75 / 6, -1.25 / 6, -0.5 / 6, 0, 0, 2 / 6, 0]);
-    expect(minillmPolicyLoss(zero, zero, advantages, weights, new Int32Array(7)).loss).toBe(0);
   });
 });

@@ -1,30 +1,16 @@
 /** Divergences and AlignDistil against the formulas of their papers, written out; and what masked, ignored and unreadable rows do. */
 import { describe, expect, test } from 'vitest';
-import { near } from './support/compare.js';
+import * as reference from './reference.js';
+import { close } from './support/compare.js';
 import { op, type Result } from './support/invoke.js';
 import { Random } from './support/random.js';
 
 const inf = Infinity;
 
-function softmax(row: readonly number[], temperature = 1): number[] {
-  const top = Math.max(...row);
-  const e = row.map((x) => Math.exp((x - top) / temperature));
-  const sum = e.reduce((a, b) => a + b, 0);
-  return e.map((x) => x / sum);
-}
-
-function logs(row: readonly number[], temperature = 1): number[] {
-  const top = Math.max(...row);
-  const sum = row.reduce((a, x) => a + Math.exp((x - top) / temperature), 0);
-  return row.map((x) => (x - top) / temperature - Math.log(sum));
-}
-
-const close = (got: ArrayLike<number>, expected: readonly number[], rtol = 1e-9, atol = 1e-11) => {
-  expect(got.length).toBe(expected.length);
-  for (let i = 0; i < got.length; i++)
-    if (!near(got[i], expected[i], rtol, atol))
-      expect.fail(`[${i}] is ${got[i]}, expected ${expected[i]}`);
-};
+const softmax = (row: readonly number[], temperature = 1): number[] =>
+  Array.from(reference.softmax(row, row.length, temperature));
+const logs = (row: readonly number[], temperature = 1): number[] =>
+  Array.from(reference.logSoftmax(row, row.length, temperature));
 
 const array = (result: Result, name: string): Float64Array => result[name] as Float64Array;
 

@@ -1,4 +1,5 @@
 /** Comparisons that return what is wrong, or undefined. */
+import { expect } from 'vitest';
 import { flatten, type Result } from './invoke.js';
 import type { Numbers } from './samples.js';
 
@@ -53,6 +54,16 @@ export function closeTo(
   for (let i = 0; i < a.length; i++)
     if (!near(a[i], b[i], rtol, atol)) return `[${i}] is ${a[i]}, expected ${b[i]}`;
   return undefined;
+}
+
+/** Fails with the first entry that is not near. */
+export function close(
+  got: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  rtol = 1e-9,
+  atol = 1e-11,
+): void {
+  expect(closeTo(got, expected, rtol, atol)).toBeUndefined();
 }
 
 /** Distance to the next float32 above |x|. */

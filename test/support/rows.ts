@@ -36,6 +36,17 @@ export function rowOutputs(record: OpRecord, result: Result): [string, Numbers][
     .map(({ name }) => [name, result[name] as Numbers]);
 }
 
+export const hasRowOutputs = ({ outputs }: OpRecord): boolean =>
+  outputs.some(({ dims, kind }) => kind !== 'scalar' && isRowLetter(firstDim(dims)));
+
+/** Ops whose rows change each other's results by definition. */
+export const coupledRows: Readonly<Partial<Record<string, string>>> = {
+  batchCorrelation: 'its loss compares rows with each other',
+  classCorrelation: 'its loss compares classes over all rows',
+  multiLevelKd: 'it has a batch and a class level',
+  slicedGW: 'its rows are points of one cloud',
+};
+
 export const rowCount = ({ inputs, record }: Sample): number => {
   const first = rowInputs(record).find((name) => name in inputs)!;
   const { data, shape } = inputs[first];

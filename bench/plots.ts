@@ -1,8 +1,17 @@
-/** The pictures of the benchmark: bytes per second against a copy, and where plain JavaScript wins. */
+/** The pictures of the benchmark: bytes per second against a copy, the roofline, and where plain JavaScript wins. */
 import path from 'node:path';
-import { palette, writePlot } from './plot.js';
+import { quartiles } from './measure.js';
+import { palette, writePlot, type Panel } from './plot.js';
 import { findTiming, shareOfMemcpy, type SuiteResult } from './report.js';
-import { formatShape, headlineNames, shapes } from './shapes.js';
+import {
+  bytesPerLogit,
+  flopsPerLogit,
+  formatShape,
+  headlineNames,
+  memcpyBytesPerLogit,
+  shapes,
+  type HeadlineName,
+} from './shapes.js';
 
 const contestants = ['logitcore', 'plain JS', 'onnxruntime', 'tfjs wasm', 'tfjs cpu', 'pytorch'];
 
@@ -80,6 +89,104 @@ async function plotShares(folder: string, results: readonly SuiteResult[]): Prom
   });
 }
 
+/** The roof of one shape: the copy's bytes per second times intensity, up to the processor's fused multiply-adds. */
+async function plotRoofline(folder: string, results: readonly SuiteResult[]): Promise<void> {
+  const headline = results.filter(({ suite }) => suite === 'headline');
+  const peak = headline[0]?.machine.fmaGflops;
+  if (!peak) return;
+  const drawn = shapes.filter(({ columns }) => columns >= 1000).slice(0, 2);
+  const intensity = (op: HeadlineName) => flopsPerLogit[op] / bytesPerLogit[op];
+  const [lowest, highest] = [0.1, 10];
+  const panel = (shape: string) => {
+    const cases = headline.flatMap(({ op, cases: all }) =>
+      all
+        .filter((item) => formatShape(item.shape) === shape)
+        .map((item) => ({ op: op as HeadlineName, item })),
+    );
+    const points = cases.flatMap(({ op, item }) =>
+      contestants.flatMap((name) => {
+        const timing = findTiming(item, name);
+        const work = flopsPerLogit[op] * item.shape.rows * item.shape.columns;
+        return timing
+          ? [{ op, name, intensity: intensity(op), gflops: work / timing.ns.median }]
+          : [];
+      }),
+    );
+    const copies = cases.flatMap(({ item }) => {
+      const copy = findTiming(item, 'memcpy');
+      const bytes = memcpyBytesPerLogit * item.shape.rows * item.shape.columns;
+      return copy ? [bytes / copy.ns.median] : [];
+    });
+    const bandwidth = quartiles(copies).median;
+    const roof = [lowest, Math.min(Math.max(peak / bandwidth, lowest), highest), highest].map(
+      (at) => ({ intensity: at, gflops: Math.min(peak, bandwidth * at) }),
+    );
+    const names = [...new Set(points.map(({ op }) => op))].map((op) => ({
+      op,
+      intensity: intensity(op),
+      gflops: Math.max(...points.filter((point) => point.op === op).map(({ gflops }) => gflops)),
+    }));
+    const x = {
+      field: 'intensity',
+      type: 'quantitative',
+      scale: { type: 'log', domain: [lowest, highest] },
+      axis: { title: 'floating-point operations a byte', format: '~g' },
+    } as const;
+    const y = {
+      field: 'gflops',
+      type: 'quantitative',
+      scale: { type: 'log', domain: [0.01, 2 * peak] },
+      axis: { title: 'GFLOP/s', format: '~g' },
+    } as const;
+    return {
+      title: `${shape}: copy ${bandwidth.toFixed(0)} GB/s, fused multiply-adds ${peak.toFixed(0)} GFLOP/s`,
+      width: 400,
+      height: 320,
+      layer: [
+        {
+          data: { values: roof },
+          mark: { type: 'line', color: '#444', strokeWidth: 2 },
+          encoding: { x, y },
+        },
+        {
+          data: { values: points },
+          mark: { type: 'point', filled: true, size: 70 },
+          encoding: {
+            x,
+            y,
+            color: {
+              field: 'name',
+              type: 'nominal',
+              sort: contestants,
+              scale: { domain: contestants, range: palette.slice(0, contestants.length) },
+              legend: { title: null, orient: 'bottom', columns: 6 },
+            },
+            shape: {
+              field: 'name',
+              type: 'nominal',
+              sort: contestants,
+              scale: { domain: contestants },
+            },
+          },
+        },
+        {
+          data: { values: names },
+          mark: { type: 'text', angle: 300, align: 'left', dx: 8, dy: -2, fontSize: 11 },
+          encoding: { x, y, text: { field: 'op', type: 'nominal' } },
+        },
+      ],
+    } as const;
+  };
+  await writePlot(path.join(folder, 'roofline.svg'), {
+    title: {
+      text: 'Roofline: how far from what memory and arithmetic allow',
+      subtitle: `one thread, outputs preallocated; ${subtitle(headline[0])}`,
+      offset: 16,
+    },
+    hconcat: drawn.map((shape) => panel(formatShape(shape)) as unknown as Panel),
+  });
+}
+
 async function plotCrossover(folder: string, results: readonly SuiteResult[]): Promise<void> {
   const result = results.find(({ suite }) => suite === 'crossover');
   if (!result) return;
@@ -130,5 +237,6 @@ async function plotCrossover(folder: string, results: readonly SuiteResult[]): P
 
 export async function writePlots(folder: string, results: readonly SuiteResult[]): Promise<void> {
   await plotShares(folder, results);
+  await plotRoofline(folder, results);
   await plotCrossover(folder, results);
 }

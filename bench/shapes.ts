@@ -58,6 +58,24 @@ export const bytesPerLogit: Readonly<Record<HeadlineName, number>> = {
   entropy: 4,
 };
 
+/** 2^x of a sum of exponentials: one fma for the argument, floor, difference, six fma, the exponent's addition. */
+const exponential = 17;
+
+/**
+ * Floating-point operations for each logit, a fused multiply-add counted as two: what logitcore's kernels execute. The roofline
+ * gives every contestant this work, so that points of one op stand above each other.
+ */
+export const flopsPerLogit: Readonly<Record<HeadlineName, number>> = {
+  logSoftmax: exponential + 2 + 3,
+  softmax: exponential + 2 + 1,
+  crossEntropy: exponential + 2,
+  'crossEntropy+grad': exponential + 2 + 1,
+  'klDiv+grad': 2 * (exponential + 2) + 8,
+  'zLoss+grad': 7,
+  topK: 1,
+  entropy: exponential + 2 + 3,
+};
+
 /** memcpy reads and writes every byte. */
 export const memcpyBytesPerLogit = 8;
 

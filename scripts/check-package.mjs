@@ -84,6 +84,20 @@ function use(installed) {
   console.log(`package: import, require and the command work (${facts.isa})`);
 }
 
+/** The README's example, compiled as TypeScript against the package's types and run. */
+function useAsTheReadmeSays() {
+  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+  const example = /<!-- quickstart -->\s*```ts\n(.*?)```/s.exec(readme)?.[1];
+  if (!example) throw new Error('README.md has no TypeScript block after <!-- quickstart -->');
+  writeFileSync(path.join(folder, 'quickstart.mts'), example);
+  const options = '--strict --target es2022 --module nodenext --skipLibCheck --types node';
+  const roots = ['--typeRoots', path.join(root, 'node_modules', '@types')];
+  run(bin('tsc'), ['quickstart.mts', ...options.split(' '), ...roots]);
+  const printed = read(process.execPath, ['quickstart.mjs']);
+  if (!/^[\d.]+ Float32Array\(6\)/.test(printed)) throw new Error(`quickstart printed ${printed}`);
+  console.log("package: README.md's example works");
+}
+
 try {
   checkLockfile();
   const tarball = pack();
@@ -91,6 +105,7 @@ try {
   // Resolution older than `exports` has no subpaths; Node.js 20 and the TypeScript for it do.
   run(bin('attw'), [tarball, '--profile', 'node16']);
   use(install(tarball));
+  useAsTheReadmeSays();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -8,20 +8,22 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
   using H = Halves<T>;
   alignas(64) T x[kTinyColumns * L], e[kTinyColumns * L];
   alignas(64) T slope[kTinyColumns * L];
+  // Lanes without a row keep what an earlier group left there: nothing of theirs is written.
+  alignas(64) T target[L] = {}, y[L] = {}, keep[L], wy[L] = {};
+  double parameter[kMaxParameters][L] = {};
   const W zero = broadcast<W>(0), one = broadcast<W>(1);
   const T scale = static_cast<T>(shape.inverseTemperature);
   const size_t counted = withoutTarget && c > 1 ? c - 1 : c;
   for (size_t base = begin; base < end; base += L) {
     const size_t count = end - base < L ? end - base : L;
-    transposeIn(logits + base * c, c, c, count, x);
+    transposeIn(logits + base * c, c, count, x);
     if (softcap != 0)
       for (size_t j = 0; j < c; ++j) {
         const W t = tanh(load<W>(x + j * L) / broadcast<W>(softcap));
         store(x + j * L, t * broadcast<W>(softcap));
         store(slope + j * L, fnma(t, t, one));
       }
-    alignas(64) T target[L] = {}, y[L] = {}, keep[L] = {}, wy[L] = {};
-    double parameter[kMaxParameters][L] = {};
+    for (size_t r = 0; r < L; ++r) keep[r] = 0;
     for (size_t r = 0; r < count; ++r) {
       if (!kept(base + r)) continue;
       const size_t t = targeted ? static_cast<size_t>(marks[base + r]) : 0;
@@ -96,16 +98,17 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
     f64x8 rest[2];
     for (int h = 0; h < H::count; ++h) rest[h] = fma(kx[h], H::get(centre, h) - exactMean[h], kc[h]);
     const W constant = H::join(rest);
-    for (size_t j = 0; j < c; ++j) {
+    W index = zero;
+    for (size_t j = 0; j < c; ++j, index = index + one) {
       W g = zero;
       if (exponentials) g = load<W>(e + j * L) * me;
       if (smooth) g = fma(mw, classWeight ? broadcast<W>(classWeight[j]) : one, g);
       if (moments) g = g + fma(centred ? load<W>(x + j * L) - centre : load<W>(x + j * L), mx, constant);
-      if (targeted) g = select(targets == broadcast<W>(static_cast<T>(j)), mt, g);
+      if (targeted) g = select(targets == index, mt, g);
       if (softcap != 0) g = g * load<W>(slope + j * L);
       store(e + j * L, select(kept16 == zero, zero, g));
     }
-    transposeOut(e, c, c, count, grad + base * c);
+    transposeOut(e, c, count, grad + base * c);
   }
 }
 

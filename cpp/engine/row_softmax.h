@@ -55,7 +55,7 @@ template <bool Log, class T> struct SoftmaxRows {
     const T scale = static_cast<T>(inverseTemperature);
     for (size_t base = begin; base < end; base += L) {
       const size_t count = end - base < L ? end - base : L;
-      transposeIn(logits + base * c, c, c, count, x);
+      transposeIn(logits + base * c, c, count, x);
       const TinySum<T> s = tinySum(x, c, inverseTemperature, e);
       f64x8 h[2];
       const W missing = select(s.max == broadcast<W>(-__builtin_huge_val()), broadcast<W>(__builtin_nan("")), s.others);
@@ -68,7 +68,7 @@ template <bool Log, class T> struct SoftmaxRows {
         const W v = Log ? (load<W>(x + j * L) - s.max) * broadcast<W>(scale) - m : load<W>(e + j * L) * m;
         store(e + j * L, v);
       }
-      transposeOut(e, c, c, count, out + base * c);
+      transposeOut(e, c, count, out + base * c);
     }
   }
 

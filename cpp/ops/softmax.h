@@ -24,40 +24,38 @@ struct CrossEntropy {
       {reduced("loss", "n"), when(reduced("zLoss", "n"), "zLossWeight"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kLogSumExp | kLogProb | kSmooth;
 
-  double smoothing, zWeight, scale, zScale, classes;
+  double smoothing, own, spread, regularizer;  // the last three: factors of the row's terms
   bool isDouble;
   const void* weight;
   const void* rowWeights;
 
   explicit CrossEntropy(const Call& call)
       : smoothing(LC_OPTION(call, labelSmoothing)),
-        zWeight(LC_OPTION(call, zLossWeight)),
-        scale(1),
-        zScale(1),
-        classes(static_cast<double>(call.columns)),
         isDouble(call.isDouble),
         weight(LC_INPUT(void, call, weight)),
         rowWeights(LC_INPUT(void, call, rowWeights)) {
-    if (reductionOf<CrossEntropy>(call) != kReduceMean) return;
+    const double zScale = reductionOf<CrossEntropy>(call) == kReduceMean ? meanScale<CrossEntropy>(call) : 1.0;
     // Class weights enter the divisor of the cross-entropy, not of the z-loss (PyTorch, Liger-Kernel).
-    zScale = meanScale<CrossEntropy>(call);
-    scale = zScale;
-    if (!weight) return;
+    const double scale = weight && reductionOf<CrossEntropy>(call) == kReduceMean ? reciprocalOrZero(totalWeight(call)) : zScale;
+    own = scale * (1 - smoothing);
+    spread = scale * smoothing / static_cast<double>(call.columns);
+    regularizer = zScale * LC_OPTION(call, zLossWeight);
+  }
+  double totalWeight(const Call& call) const {
     const int32_t* targets = LC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<CrossEntropy>(call);
     double total = 0;
     for (size_t i = 0; i < call.rows; ++i)
       if (targets[i] != ignore) total += at(weight, static_cast<size_t>(targets[i]));
-    scale = reciprocalOrZero(total);
+    return total;
   }
   double at(const void* p, size_t i) const { return numberAt(p, isDouble, i); }
   bool smooths() const { return smoothing != 0; }
   void rowParameters(size_t i, int32_t y, double* p) const {
     const double r = rowWeights ? at(rowWeights, i) : 1.0;
-    const double w = weight ? at(weight, static_cast<size_t>(y)) : 1.0;
-    p[0] = r * scale * w * (1 - smoothing);
-    p[1] = r * scale * smoothing / classes;
-    p[2] = r * zScale * zWeight;
+    p[0] = r * own * (weight ? at(weight, static_cast<size_t>(y)) : 1.0);
+    p[1] = r * spread;
+    p[2] = r * regularizer;
   }
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;

@@ -20,6 +20,7 @@ const rows: Record<string, (j: number) => number> = {
   'second block masked': (j) => (j >= block && j < 2 * block ? -Infinity : noise[j]),
   'last block masked': (j) => (j >= 3 * block ? -Infinity : noise[j]),
   'one class left': (j) => (j === 2 * block + 5 ? 3 : -Infinity),
+  'two classes left, ten apart': (j) => (j === 5 ? -7 : j === 2 * block + 5 ? 3 : -Infinity),
   'all equal': () => 1.5,
   'equal maxima in two blocks': (j) => (j === block + 9 || j === 2 * block + 9 ? 40 : noise[j]),
   'logits around 1e6': (j) => 1e6 + Math.round(noise[j] * 4),

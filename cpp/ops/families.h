@@ -5,6 +5,7 @@
   X(binary)                   \
   X(selection)                \
   X(spherical)                \
+  X(factored)                 \
   X(stablemax)                \
   X(normalization)            \
   X(monitors)                 \

@@ -6,6 +6,8 @@ export * from './divergence.js';
 export * from './binary.js';
 export * from './selection.js';
 export * from './spherical.js';
+export * from './factored.js';
+export * from './spherical-layer.js';
 export * from './stablemax.js';
 export * from './normalization.js';
 export * from './monitors.js';

@@ -89,6 +89,7 @@ export const crossoverShapes: readonly Shape[] = [
 /** Options without which an op cannot be called: the records have no default for them. */
 export const requiredOptions: Readonly<Record<string, Record<string, unknown>>> = {
   topK: { k: 10 },
+  sphericalLayerTopK: { k: 10 },
   finiteDifferenceJvp: { step: 0.1 },
   activationRadius: { activation: 'tanh' },
 };

@@ -49,11 +49,11 @@ export async function writeLayer(
 
 function checkEntries(path: string, entries: readonly Entry[]): void {
   const found = new Map(entries.map((entry) => [entry.name, entry]));
-  const [classes = 0, d = 0] = found.get('V')?.shape ?? [];
+  for (const key of keys) if (!found.has(key)) throw damaged(path, `has no tensor '${key}'`);
+  const [classes = 0, d = 0] = found.get('V')!.shape;
   const shapes = shapesOf(classes, d);
   for (const key of keys) {
-    const entry = found.get(key);
-    if (!entry) throw damaged(path, `has no tensor '${key}'`);
+    const entry = found.get(key)!;
     if (entry.shape.join() !== shapes[key].join())
       throw damaged(
         path,

@@ -35,10 +35,11 @@ const name = layerName;
 const stepLater = inBackground(sphericalLayerStep);
 const stabilizeLater = inBackground(sphericalLayerStabilize);
 
-/** Errors of the native ops, by the name of the method. */
+/** Errors of the native ops by the name of the method, and of its argument: W becomes V. */
 function renamed(method: string, error: unknown): unknown {
-  if (error instanceof Error)
-    error.message = error.message.replace(/^sphericalLayer\w+: /, `${name}.${method}: `);
+  if (!(error instanceof Error)) return error;
+  const message = error.message.replace(/^sphericalLayer\w+: /, `${name}.${method}: `);
+  error.message = method === 'create' ? message.replace(/\bV\b/g, 'W') : message;
   return error;
 }
 function named<R>(method: string, run: () => R): R {
@@ -105,16 +106,11 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     options: SphericalOutputLayerOptions & { copy?: boolean } = {},
   ): SphericalOutputLayer<A> {
     checkOptions(name, options);
-    // The rows are named V by the op.
-    const start = named('create', () => {
-      try {
-        const out = options.copy === true ? {} : { weight: W.data };
-        return sphericalLayerWeight(W, undefined, undefined, { gram: true, out });
-      } catch (error) {
-        if (error instanceof Error) error.message = error.message.replace(/\bV\b/g, 'W');
-        throw error;
-      }
-    });
+    const data = (W as { readonly data?: A } | undefined)?.data;
+    const out = options.copy === true || !data ? {} : { weight: data };
+    const start = named('create', () =>
+      sphericalLayerWeight(W, undefined, undefined, { gram: true, out }),
+    );
     const [classes, d] = 'shape' in W ? W.shape : W.dims;
     const identity = () => Float64Array.from({ length: d * d }, (_, i) => (i % (d + 1) ? 0 : 1));
     const state = {

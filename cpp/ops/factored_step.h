@@ -114,8 +114,10 @@ template <class T> class LayerStep {
   View<double> H() const { return rowMajor<double>(h_, d_); }
 
   bool diverges(const char* what, double value) {
-    __builtin_snprintf(call_.error, sizeof call_.error, "diverges at learning rate %.9g: %s %.9g; nothing was updated", options_.rate, what,
-                       value);
+    char number[32];
+    __builtin_snprintf(number, sizeof number, "%.9g", value);
+    __builtin_snprintf(call_.error, sizeof call_.error, "diverges at learning rate %.9g: %s %s; nothing was updated", options_.rate, what,
+                       isNan(value) ? "NaN" : isFinite(value) ? number : value > 0 ? "Infinity" : "-Infinity");
     return false;
   }
 

@@ -46,7 +46,8 @@ template <class T> void multiplyBlocks(Call& call, const Product<T>& p, size_t r
   using Size = Tile<T>;
   const size_t depthMost = least(p.k, kDepthBlock), rowsMost = least(lastRow - row, kRowsOfBlock<T>),
                columnsMost = least(lastColumn - column, kWideColumns);
-  Scratch<T> a(call, depthMost * rowsMost, false), b(call, depthMost * blocksOf(columnsMost, Size::columns) * Size::columns, false);
+  Scratch<T> a(call, depthMost * rowsMost + kPackSlack, false),
+      b(call, depthMost * blocksOf(columnsMost, Size::columns) * Size::columns + kPackSlack, false);
   if (!a || !b) return;
   for (size_t j = column; j < lastColumn; j += columnsMost) {
     const size_t columns = least(lastColumn - j, columnsMost);

@@ -28,11 +28,12 @@ template <class T> struct Target {
   template <class V> LC_FN V added(V sum, V old) const { return fma(broadcast<V>(alpha), sum, broadcast<V>(beta) * old); }
 };
 
-// A tile of sums [rows, Tile::columns] of which less than all is wanted, or at places that are not neighbours.
-template <class T> __attribute__((noinline)) void storePart(const T* sums, const Target<T>& to, size_t rows, size_t columns) {
+// Sums [rows, columns], `stride` apart, that are not a whole tile or go to places that are not neighbours. Up to a whole vector is read.
+template <class T>
+__attribute__((noinline)) void storePart(const T* sums, size_t stride, const Target<T>& to, size_t rows, size_t columns) {
   using W = Vec<T>;
   constexpr size_t L = Tile<T>::lanes;
-  for (size_t i = 0; i < rows; ++i, sums += Tile<T>::columns) {
+  for (size_t i = 0; i < rows; ++i, sums += stride) {
     T* c = to.c + i * to.rowStep;
     if (to.columnStep == 1) {
       for (size_t j = 0; j < columns; j += L) {
@@ -89,7 +90,7 @@ __attribute__((noinline)) void multiplyTile(const T* a, const T* b, size_t depth
   for (size_t r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (size_t v = 0; v < V; ++v) store(sums + (r * V + v) * L, sum[r][v]);
-  storePart(sums, to, R, columns);
+  storePart(sums, V * L, to, R, columns);
 }
 
 // The rows of the last tile are fewer.

@@ -80,7 +80,7 @@ template <class T> void multiplyAll(Call& call, Product<T> p) {
       const size_t from = begin % high, whole = from == 0 ? (end - begin) / high : 0,
                    count = whole ? whole * high : least(high - from, end - begin);
       const size_t column = begin / high * kItemColumns, columns = (whole ? whole : 1) * kItemColumns;
-      multiplyBlocks(call, p, from * tall, whole ? p.m : least(p.m, (from + count) * tall), column, least(p.n, column + columns));
+      multiplyBlocks(call, p, from * tall, least(p.m, (from + count) * tall), column, least(p.n, column + columns));
       begin += count;
     }
   });
@@ -95,6 +95,11 @@ void multiply(Call& call, size_t m, size_t n, size_t k, double alpha, View<T> a,
     multiplyAll<T>(call, {n, m, k, transposed(b), transposed(a), c, 1, stride, scale, keep, false});
   else
     multiplyAll<T>(call, {m, n, k, a, b, c, stride, 1, scale, keep, false});
+}
+
+// c [m, n] = a [m, k] b [k, n], without gaps.
+template <class T> void multiply(Call& call, size_t m, size_t n, size_t k, View<T> a, View<T> b, T* c) {
+  multiply<T>(call, m, n, k, 1, a, b, 0, c, n);
 }
 
 // Hands a [m, k] b [k, n] over in finished tiles, eat(row, column, rows, columns, const T* tile, stride), and stores no more of it than

@@ -21,4 +21,5 @@
   X(transport)                \
   X(gld)                      \
   X(distillation)             \
-  X(heads)
+  X(heads)                    \
+  X(matrix)

@@ -100,4 +100,5 @@ export const requiredSizes: Readonly<Record<string, Readonly<Record<string, numb
   elasticFakeQuantizeBackward: { g: 1, B: 7 },
   affineFakeQuantize: { g: 1 },
   affineFakeQuantizeBackward: { g: 1 },
+  matmul: { i: 256, j: 256, p: 256, q: 256 },
 };

@@ -27,6 +27,7 @@ export * from './transport.js';
 export * from './gld.js';
 export * from './distillation.js';
 export * from './heads.js';
+export * from './matrix.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

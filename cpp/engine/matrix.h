@@ -4,69 +4,74 @@
 // each block enters the result by one formula (Target). So it depends on row i of A, column j of B and the result's own old value
 // only: not on the level, the threads, the tiles, the other rows and columns, nor on which of the two matrices is transposed.
 #pragma once
-#include "matrix_pack.h"
+#include "matrix_thin.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // A panel of B [kDepthBlock, Tile::columns] stays in the first-level cache while all tiles of a block of A, which stays in the
-// second-level cache, pass over it. The depth decides the order of addition and is the same on every level; the rest is not seen in
-// results. Rows are a multiple of every level's tile.
-constexpr size_t kDepthBlock = 256, kWideColumns = 1024, kItemColumns = 256;
+// second-level cache, pass over it. None of this is seen in results. Rows are a multiple of every level's tile.
+constexpr size_t kWideColumns = 1024, kRunColumns = 4096, kItemColumns = 256;
 template <class T> constexpr size_t kRowsOfBlock = 768 / sizeof(T);
 // Fused multiply-adds that are worth a thread.
 constexpr size_t kGrainProducts = size_t{1} << 19;
 
-template <class T> struct Product {
-  size_t m, n, k;
-  View<T> a, b;
-  T* c;
-  size_t rowStep, columnStep;
-  T alpha, beta;
-  bool upper;  // only tiles that touch the upper triangle
-};
-
-inline size_t blocksOf(size_t n, size_t size) { return (n + size - 1) / size; }
-inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-template <class T> void multiplyPanels(const Product<T>& p, const T* a, const T* b, size_t depth, size_t row, size_t rows, size_t column,
-                                       size_t columns, T beta) {
+// One block of packed rows, which begins with `row`, times packed columns from `column` on.
+template <class T>
+void multiplyPanels(const Product<T>& p, const T* a, const T* b, size_t k, size_t row, size_t rows, size_t column, size_t columns) {
   using Size = Tile<T>;
+  const size_t depth = least(p.k - k, kDepthBlock);
   for (size_t j = 0; j < columns; j += Size::columns)
     for (size_t i = 0; i < rows; i += Size::rows) {
       const size_t width = least(columns - j, Size::columns);
       if (p.upper && row + i >= column + j + width) break;
-      const Target<T> to{p.c + (row + i) * p.rowStep + (column + j) * p.columnStep, p.rowStep, p.columnStep, p.alpha, beta};
-      multiplyRows<T>(rows - i, a + i * depth, b + j * depth, depth, to, width);
+      multiplyRows<T>(rows - i, a + i * depth, b + j * depth, depth, p.target(row + i, column + j, k), width);
     }
 }
 
-// The result's rows [row, lastRow) and columns [column, lastColumn), by one thread.
+// The result's rows [row, lastRow) and columns [column, lastColumn), by one thread. If the rows are one block, it is packed once for all
+// columns, and these, packed for it alone, stay in the nearest cache.
 template <class T> void multiplyBlocks(Call& call, const Product<T>& p, size_t row, size_t lastRow, size_t column, size_t lastColumn) {
   using Size = Tile<T>;
+  const bool once = lastRow - row <= kRowsOfBlock<T>;
   const size_t depthMost = least(p.k, kDepthBlock), rowsMost = least(lastRow - row, kRowsOfBlock<T>),
-               columnsMost = least(lastColumn - column, kWideColumns);
-  Scratch<T> a(call, depthMost * rowsMost, false), b(call, depthMost * blocksOf(columnsMost, Size::columns) * Size::columns, false);
+               wide = least(lastColumn - column, once ? kRunColumns : kWideColumns),
+               columnsMost = once ? least(wide, kNarrowColumns) : wide;
+  Scratch<T> a(call, depthMost * rowsMost + kPackSlack, false),
+      b(call, depthMost * blocksOf(columnsMost, Size::columns) * Size::columns + kPackSlack, false);
   if (!a || !b) return;
-  for (size_t j = column; j < lastColumn; j += columnsMost) {
-    const size_t columns = least(lastColumn - j, columnsMost);
+  const auto packRows = [&](size_t i, size_t k, size_t rows, size_t depth) {
+    packPanels<Size::rows, false>(transposed(p.a.from(i, k)), depth, rows, static_cast<T*>(a));
+  };
+  for (size_t from = column; from < lastColumn; from += wide)
     for (size_t k = 0; k == 0 || k < p.k; k += kDepthBlock) {
-      const size_t depth = least(p.k - k, kDepthBlock);
-      packPanels<Size::columns, true>(p.b.from(k, j), depth, columns, static_cast<T*>(b));
-      for (size_t i = row; i < lastRow; i += rowsMost) {
-        const size_t rows = least(lastRow - i, rowsMost);
-        if (p.upper && i >= j + columns) break;
-        packPanels<Size::rows, false>(transposed(p.a.from(i, k)), depth, rows, static_cast<T*>(a));
-        multiplyPanels<T>(p, a, b, depth, i, rows, j, columns, k == 0 ? p.beta : T(1));
+      const size_t depth = least(p.k - k, kDepthBlock), to = least(lastColumn, from + wide);
+      if (once) packRows(row, k, rowsMost, depth);
+      for (size_t j = from; j < to; j += columnsMost) {
+        const size_t columns = least(to - j, columnsMost);
+        if (p.upper && row >= j + columns) continue;
+        packPanels<Size::columns, true>(p.b.from(k, j), depth, columns, static_cast<T*>(b));
+        for (size_t i = row; i < lastRow; i += rowsMost) {
+          const size_t rows = least(lastRow - i, rowsMost);
+          if (p.upper && i >= j + columns) break;
+          if (!once) packRows(i, k, rows, depth);
+          multiplyPanels<T>(p, a, b, k, i, rows, j, columns);
+        }
       }
     }
-  }
 }
 
 // Threads take runs of items, which are blocks of rows and of columns, rows first: a run has a part of a column of blocks in front and
 // one behind, and between them whole columns of blocks, which share what is packed.
-template <class T> void multiplyAll(Call& call, const Product<T>& p) {
+template <class T> void multiplyAll(Call& call, Product<T> p) {
   if (p.m == 0 || p.n == 0) return;
+  if (p.m <= kThinRows && p.n >= Tile<T>::lanes && !p.upper) {
+    const size_t done = multiplyThin(call, p);
+    p.b = p.b.from(0, done);
+    p.c += done * p.columnStep;
+    p.n -= done;
+    if (p.n == 0) return;
+  }
   constexpr size_t tall = kRowsOfBlock<T>;
   const size_t high = blocksOf(p.m, tall), wide = blocksOf(p.n, kItemColumns);
   const size_t work = least(p.m, tall) * least(p.n, kItemColumns) * (p.k + 1);
@@ -75,7 +80,7 @@ template <class T> void multiplyAll(Call& call, const Product<T>& p) {
       const size_t from = begin % high, whole = from == 0 ? (end - begin) / high : 0,
                    count = whole ? whole * high : least(high - from, end - begin);
       const size_t column = begin / high * kItemColumns, columns = (whole ? whole : 1) * kItemColumns;
-      multiplyBlocks(call, p, from * tall, whole ? p.m : least(p.m, (from + count) * tall), column, least(p.n, column + columns));
+      multiplyBlocks(call, p, from * tall, least(p.m, (from + count) * tall), column, least(p.n, column + columns));
       begin += count;
     }
   });
@@ -90,6 +95,11 @@ void multiply(Call& call, size_t m, size_t n, size_t k, double alpha, View<T> a,
     multiplyAll<T>(call, {n, m, k, transposed(b), transposed(a), c, 1, stride, scale, keep, false});
   else
     multiplyAll<T>(call, {m, n, k, a, b, c, stride, 1, scale, keep, false});
+}
+
+// c [m, n] = a [m, k] b [k, n], without gaps.
+template <class T> void multiply(Call& call, size_t m, size_t n, size_t k, View<T> a, View<T> b, T* c) {
+  multiply<T>(call, m, n, k, 1, a, b, 0, c, n);
 }
 
 // Hands a [m, k] b [k, n] over in finished tiles, eat(row, column, rows, columns, const T* tile, stride), and stores no more of it than

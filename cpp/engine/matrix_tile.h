@@ -28,49 +28,69 @@ template <class T> struct Target {
   template <class V> LC_FN V added(V sum, V old) const { return fma(broadcast<V>(alpha), sum, broadcast<V>(beta) * old); }
 };
 
-template <class T, size_t R> LC_FN void storeTile(const Vec<T> (&sum)[R][Tile<T>::vectors], const Target<T>& to, size_t columns) {
+// Sums [rows, columns], `stride` apart, that are not a whole tile or go to places that are not neighbours. Up to a whole vector is read.
+template <class T>
+__attribute__((noinline)) void storePart(const T* sums, size_t stride, const Target<T>& to, size_t rows, size_t columns) {
   using W = Vec<T>;
-  constexpr size_t V = Tile<T>::vectors, L = Tile<T>::lanes;
-  if (to.columnStep == 1) {
-    for (size_t r = 0; r < R; ++r)
-      for (size_t v = 0; v < V; ++v) {
-        T* c = to.c + r * to.rowStep + v * L;
-        if (columns >= (v + 1) * L) {
-          store(c, to.beta == 0 ? to.fresh(sum[r][v]) : to.added(sum[r][v], load<W>(c)));
-        } else if (columns > v * L) {
-          const int count = static_cast<int>(columns - v * L);
-          storeFirst(c, to.beta == 0 ? to.fresh(sum[r][v]) : to.added(sum[r][v], loadFirst<W>(c, count)), count);
-        }
+  constexpr size_t L = Tile<T>::lanes;
+  for (size_t i = 0; i < rows; ++i, sums += stride) {
+    T* c = to.c + i * to.rowStep;
+    if (to.columnStep == 1) {
+      for (size_t j = 0; j < columns; j += L) {
+        const int count = static_cast<int>(columns - j < L ? columns - j : L);
+        const W sum = load<W>(sums + j);
+        storeFirst(c + j, to.beta == 0 ? to.fresh(sum) : to.added(sum, loadFirst<W>(c + j, count)), count);
       }
-    return;
-  }
-  T lane[R * V * L];
-  for (size_t r = 0; r < R; ++r)
-    for (size_t v = 0; v < V; ++v) store(lane + (r * V + v) * L, sum[r][v]);
-  for (size_t j = 0; j < columns; ++j)
-    for (size_t r = 0; r < R; ++r) {
-      T& c = to.c[r * to.rowStep + j * to.columnStep];
-      const T s = lane[r * V * L + j];
-      c = to.beta == 0 ? to.fresh(s) : to.added(s, c);
+      continue;
     }
+    for (size_t j = 0; j < columns; ++j) {
+      T& old = c[j * to.columnStep];
+      old = to.beta == 0 ? to.fresh(sums[j]) : to.added(sums[j], old);
+    }
+  }
 }
 
-// R packed rows of A [depth, R] times one packed panel of B [depth, columns], which is padded.
-template <class T, size_t R> inline void multiplyTile(const T* a, const T* b, size_t depth, const Target<T>& to, size_t columns) {
+// R packed rows of A [depth, R] times one packed panel of B [depth, columns], which is padded. Not inlined: everything around it would
+// ask for registers. The loops over the tile are unrolled by request, since only then the compiler sees that sums need no memory.
+template <class T, size_t R>
+__attribute__((noinline)) void multiplyTile(const T* a, const T* b, size_t depth, const Target<T>& to, size_t columns) {
   using W = Vec<T>;
   constexpr size_t V = Tile<T>::vectors, L = Tile<T>::lanes;
   W sum[R][V];
-  for (size_t r = 0; r < R; ++r)
+  const bool whole = to.columnStep == 1 && columns == V * L;
+#pragma GCC unroll 16
+  for (size_t r = 0; r < R; ++r) {
+    if (whole) __builtin_prefetch(to.c + r * to.rowStep, 1);
+#pragma GCC unroll 4
     for (size_t v = 0; v < V; ++v) sum[r][v] = zero<W>();
+  }
+#pragma GCC unroll 4
   for (size_t k = 0; k < depth; ++k, a += R, b += V * L) {
     W y[V];
+#pragma GCC unroll 4
     for (size_t v = 0; v < V; ++v) y[v] = load<W>(b + v * L);
+#pragma GCC unroll 16
     for (size_t r = 0; r < R; ++r) {
       const W x = broadcast<W>(a[r]);
+#pragma GCC unroll 4
       for (size_t v = 0; v < V; ++v) sum[r][v] = fma(x, y[v], sum[r][v]);
     }
   }
-  storeTile<T, R>(sum, to, columns);
+  if (whole) {
+    T* c = to.c;
+    const bool fresh = to.beta == 0;
+#pragma GCC unroll 16
+    for (size_t r = 0; r < R; ++r, c += to.rowStep)
+#pragma GCC unroll 4
+      for (size_t v = 0; v < V; ++v) store(c + v * L, fresh ? to.fresh(sum[r][v]) : to.added(sum[r][v], load<W>(c + v * L)));
+    return;
+  }
+  T sums[R * V * L];
+#pragma GCC unroll 16
+  for (size_t r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (size_t v = 0; v < V; ++v) store(sums + (r * V + v) * L, sum[r][v]);
+  storePart(sums, V * L, to, R, columns);
 }
 
 // The rows of the last tile are fewer.

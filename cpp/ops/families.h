@@ -22,4 +22,5 @@
   X(transport)                \
   X(gld)                      \
   X(distillation)             \
-  X(heads)
+  X(heads)                    \
+  X(matrix)

@@ -125,4 +125,9 @@ export const rules: Readonly<Partial<Record<string, Rule>>> = {
   weightMoments: layers,
   wdrLoss: layers,
   neuralCollapse: everyClass,
+  // Transposed, other sizes would have to agree; test/matrix.test.ts has those.
+  matmul: {
+    sizes: { p: ({ j }) => j },
+    options: { transposeA: () => false, transposeB: () => false },
+  },
 };

@@ -10,7 +10,7 @@ import cliProgress from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { getNumThreads, ops } from 'logitcore';
 import type { Clock } from './measure.js';
-import { describeMachine, isBusy } from './machine.js';
+import { describeMachine, isBusy, measureFmaGflops } from './machine.js';
 import { writePlots } from './plots.js';
 import { readResults, renderTables, writeResult, type SuiteName } from './report.js';
 import { endPyTorch, pythonCommand } from './rivals/pytorch.js';
@@ -121,13 +121,16 @@ async function main(): Promise<void> {
   const [load] = os.loadavg();
   if (clock === 'cpu' && threads.length > 1)
     program.error('--clock cpu adds up the time of all threads: use it with --threads 1');
-  if (isBusy(describeMachine(load)))
+  const isWanted = (suite: SuiteName) => options.suite?.includes(suite) ?? true;
+  const fmaGflops = isWanted('headline') ? measureFmaGflops() : undefined;
+  // Described when results are written: only then PyTorch has said its version.
+  const machine = () => describeMachine(load, fmaGflops);
+  if (isBusy(machine()))
     console.log(
       `The load average is ${load.toFixed(1)}: other work on this machine slows long runs more than short ones,\n` +
         'which flatters logitcore. Wait, or compare one thread by --clock cpu --threads 1.',
     );
 
-  const isWanted = (suite: SuiteName) => options.suite?.includes(suite) ?? true;
   const isWantedOp = (name: string) => options.op?.includes(name) ?? true;
   const headlines = isWanted('headline') ? availableHeadlines().filter(isWantedOp) : [];
   const headlineShapes = options.shape ?? shapes;
@@ -171,7 +174,7 @@ async function main(): Promise<void> {
     writeResult(folder, {
       suite: 'headline',
       op,
-      machine: describeMachine(load),
+      machine: machine(),
       seed,
       rounds,
       clock,
@@ -180,7 +183,7 @@ async function main(): Promise<void> {
   }
   for (const suite of smallSuites) {
     const cases = await (suite === 'crossover' ? crossoverCases : latencyCases)(planFor(suite));
-    writeResult(folder, { suite, machine: describeMachine(load), seed, rounds, clock, cases });
+    writeResult(folder, { suite, machine: machine(), seed, rounds, clock, cases });
     done += 1;
   }
   if (records.length > 0) {
@@ -200,7 +203,7 @@ async function main(): Promise<void> {
     }
     writeResult(folder, {
       suite: 'all-ops',
-      machine: describeMachine(load),
+      machine: machine(),
       seed,
       rounds,
       clock,

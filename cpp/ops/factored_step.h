@@ -10,6 +10,7 @@ namespace LOGITCORE_LEVEL {
 // U^-1 may grow by this factor in a step; beyond it, W is written out and the step is taken on W itself. V takes part in the growth,
 // and with it its rounding.
 constexpr double kMostGrowth = 1e3;
+constexpr size_t kOneSweepRows = 16;
 
 inline bool isFinite(double x) { return x - x == 0; }
 inline bool allFinite(const double* x, size_t n) {
@@ -33,7 +34,7 @@ template <class T> class LayerStep {
         layer_(layer),
         m_(m),
         d_(layer.width),
-        numbers_(call, 6 * m + 8 * m * layer.width + 4 * m * m, false),
+        numbers_(call, 6 * m + 9 * m * layer.width + 4 * m * m, false),
         classes_(call, m, false),
         classOf_(classes_) {
     if (!numbers_ || !classes_) return;
@@ -49,7 +50,8 @@ template <class T> class LayerStep {
     byT_ = take(m);
     sums_ = take(m);
     s_ = take(m);
-    double** const tall[] = {&h_, &hQ_, &w_, &g_, &p_, &uh_, &y_, &v_};
+    // H, P and H again, one behind the other: see updateQ.
+    double** const tall[] = {&h_, &p_, &again_, &hQ_, &w_, &g_, &uh_, &y_, &v_};
     for (double** p : tall) *p = take(m * d_);
     double** const square[] = {&hh_, &gh_, &hw_, &system_};
     for (double** p : square) *p = take(m * m);
@@ -117,7 +119,10 @@ template <class T> class LayerStep {
     char number[32];
     __builtin_snprintf(number, sizeof number, "%.9g", value);
     __builtin_snprintf(call_.error, sizeof call_.error, "diverges at learning rate %.9g: %s %s; nothing was updated", options_.rate, what,
-                       isNan(value) ? "NaN" : isFinite(value) ? number : value > 0 ? "Infinity" : "-Infinity");
+                       isNan(value)      ? "NaN"
+                       : isFinite(value) ? number
+                       : value > 0       ? "Infinity"
+                                         : "-Infinity");
     return false;
   }
 
@@ -179,11 +184,18 @@ template <class T> class LayerStep {
     multiply<double>(call_, d_, d_, m_, -rate * keep, transposed(rowMajor<double>(uh_, d_)), rowMajor<double>(w_, d_), keep, layer_.U, d_);
     if (restarted) return writeOut();
     matrixVector<double>(call_, d_, m_, -rate * keep, columns, sums_, keep, layer_.wbar);
-    symmetricUpdate<double>(call_, d_, m_, -rate * keep * keep, transposed(rowMajor<double>(p_, d_)), H(), keep * keep, layer_.Q, d_);
+    updateQ(-rate * keep * keep, keep * keep);
     for (size_t i = 0; i < m_; ++i) scaled(i, y_, b_[i], w_);
     multiply<double>(call_, d_, d_, m_, rate / keep, columns, rowMajor<double>(w_, d_), 1 / keep, layer_.inverse, d_);
     for (size_t i = 0; i < m_; ++i)
       if (firstWithTarget(i) == i) roundTo(v_ + i * d_, d_, layer_.V + classOf_[i] * d_);
+  }
+  // Q = keep Q + factor (P^T H + H^T P). A few rows cost less as one sweep over Q, [P; H]^T [H; P], than as half the products in two.
+  void updateQ(double factor, double keep) {
+    if (m_ > kOneSweepRows)
+      return symmetricUpdate<double>(call_, d_, m_, factor, transposed(rowMajor<double>(p_, d_)), H(), keep, layer_.Q, d_);
+    carry(h_, m_ * d_, again_);
+    multiply<double>(call_, d_, d_, 2 * m_, factor, transposed(rowMajor<double>(p_, d_)), H(), keep, layer_.Q, d_);
   }
   void scaled(size_t i, const double* x, double factor, double* out) {
     for (size_t j = 0; j < d_; ++j) out[i * d_ + j] = factor * x[i * d_ + j];
@@ -211,7 +223,7 @@ template <class T> class LayerStep {
   Scratch<double> numbers_;
   Scratch<size_t> classes_;
   size_t* classOf_;
-  double *loss_ = nullptr, *b_, *byS_, *byT_, *sums_, *s_, *h_, *hQ_, *w_, *g_, *p_, *uh_, *y_, *v_, *hh_, *gh_, *hw_, *system_;
+  double *loss_ = nullptr, *b_, *byS_, *byT_, *sums_, *s_, *h_, *p_, *again_, *hQ_, *w_, *g_, *uh_, *y_, *v_, *hh_, *gh_, *hw_, *system_;
   bool solved_ = false;
 };
 

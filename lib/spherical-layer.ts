@@ -56,7 +56,7 @@ const isRefusal = (error: unknown): boolean =>
 
 /**
  * The output layer of a classifier with a spherical loss, trained exactly by gradient descent at a cost that does not depend on the
- * number of classes D: a step on n hidden rows of d dimensions takes `O(n d^2 + n^2 d + n^3)`.
+ * number of classes D: a step on n hidden rows of d dimensions takes `O(n d^2 + n^2 d + n^3)`, or `O(n d^2 + d^3)` for n > d.
  *
  * The weights `W` `[D, d]` are held as `V U + 1 omega^T`, with `Q = W^T W` and `wbar = W^T 1`; a step reads and writes only the rows
  * of V of its targets. V has the caller's type, the `d^2` factors are float64. Every `stabilizePeriod` steps the singular values of

@@ -97,8 +97,7 @@ template <class T> inline const SortItem* selectLargest(const T* x, size_t c, si
       if (__builtin_expect(!any((m0 | m1) | (m2 | m3)), 1)) continue;
       const decltype(m0) masks[] = {m0, m1, m2, m3};
       for (size_t q = 0; q < 4; ++q)
-        for (unsigned bits = maskBits(masks[q]); bits; bits &= bits - 1)
-          offer(i + q * L + static_cast<size_t>(__builtin_ctz(bits)));
+        for (unsigned bits = maskBits(masks[q]); bits; bits &= bits - 1) offer(i + q * L + static_cast<size_t>(__builtin_ctz(bits)));
     }
     for (; i < c; ++i) offer(i);
   }

@@ -1,6 +1,7 @@
 // Rows so short that one would leave most lanes empty (a classifier of 2..32 classes): 16 rows at a time (8 in double), one row
 // a lane, the columns of all of them in a small transposed buffer. Row scalars are lanes of doubles, in halves.
 #pragma once
+#include "../simd/transpose.h"
 #include "row_exp.h"
 
 namespace logitcore {
@@ -21,44 +22,21 @@ template <> struct Halves<double> {
   LC_FN static f64x8 join(const f64x8* h) { return h[0]; }
 };
 
-// Four values of a row in one register: the sides of a square that is transposed without touching single values.
-template <class T> struct Four;
-template <> struct Four<float> {
-  typedef float V __attribute__((vector_size(16)));
-};
-template <> struct Four<double> {
-  typedef double V __attribute__((vector_size(32)));
-};
-template <class T> LC_FN void transposeSquare(const T* from, size_t fromStride, T* to, size_t toStride) {
-  using V = typename Four<T>::V;
-  V a, b, c, d;
-  __builtin_memcpy(&a, from, sizeof(V));
-  __builtin_memcpy(&b, from + fromStride, sizeof(V));
-  __builtin_memcpy(&c, from + 2 * fromStride, sizeof(V));
-  __builtin_memcpy(&d, from + 3 * fromStride, sizeof(V));
-  const V ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const V AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  a = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-  b = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-  c = __builtin_shufflevector(AB, CD, 0, 1, 4, 5);
-  d = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
-  __builtin_memcpy(to, &a, sizeof(V));
-  __builtin_memcpy(to + toStride, &b, sizeof(V));
-  __builtin_memcpy(to + 2 * toStride, &c, sizeof(V));
-  __builtin_memcpy(to + 3 * toStride, &d, sizeof(V));
-}
-// The squares of a matrix [., columns] cover it; the last one overlaps the one before.
-template <class F> LC_FN void forSquares(size_t columns, F&& square) {
+// Buffers hold one column of L rows a vector. Groups of columns cover the rows; the last one overlaps the one before.
+template <size_t Columns, class F> LC_FN void forGroups(size_t columns, F&& group) {
   size_t j = 0;
-  for (; j + 4 <= columns; j += 4) square(j);
-  if (j < columns) square(columns - 4);
+  for (; j + Columns <= columns; j += Columns) group(j);
+  if (j < columns) group(columns - Columns);
 }
 
 template <class T> LC_FN void transposeIn(const T* rows, size_t columns, size_t count, T* buffer) {
-  constexpr size_t L = lanes<Vec<T>>;
-  if (count == L && columns >= 4) {
-    for (size_t r = 0; r < L; r += 4)
-      forSquares(columns, [&](size_t j) LC_LAMBDA { transposeSquare(rows + r * columns + j, columns, buffer + j * L + r, L); });
+  constexpr size_t L = lanes<Vec<T>>, few = kTurned<T>;
+  if (count == L && columns >= few) {
+    forGroups<few>(columns, [&](size_t j) LC_LAMBDA {
+      Vec<T> column[few];
+      loadTurned(rows + j, columns, column);
+      for (size_t q = 0; q < few; ++q) store(buffer + (j + q) * L, column[q]);
+    });
     return;
   }
   for (size_t j = 0; j < columns; ++j)
@@ -69,7 +47,7 @@ template <class T> LC_FN void transposeOut(const T* buffer, size_t columns, size
   constexpr size_t L = lanes<Vec<T>>;
   if (count == L && columns >= 4) {
     for (size_t r = 0; r < L; r += 4)
-      forSquares(columns, [&](size_t j) LC_LAMBDA { transposeSquare(buffer + j * L + r, L, rows + r * columns + j, columns); });
+      forGroups<4>(columns, [&](size_t j) LC_LAMBDA { transposeFour(buffer + j * L + r, L, rows + r * columns + j, columns); });
     return;
   }
   for (size_t r = 0; r < count; ++r)

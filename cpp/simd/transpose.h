@@ -9,6 +9,32 @@ namespace LOGITCORE_LEVEL {
 template <class T> constexpr std::size_t kTurned = 16 / sizeof(T);
 template <class T> constexpr std::size_t kSquare = 32 / sizeof(T);
 
+// Four values in one register, and a square of four times four, turned by shuffles that every level has.
+template <class T> struct Four;
+template <> struct Four<float> {
+  typedef float V __attribute__((vector_size(16)));
+};
+template <> struct Four<double> {
+  typedef double V __attribute__((vector_size(32)));
+};
+template <class T> LC_FN void transposeFour(const T* from, std::size_t step, T* to, std::size_t toStep) {
+  using V = typename Four<T>::V;
+  V a, b, c, d;
+  __builtin_memcpy(&a, from, sizeof(V));
+  __builtin_memcpy(&b, from + step, sizeof(V));
+  __builtin_memcpy(&c, from + 2 * step, sizeof(V));
+  __builtin_memcpy(&d, from + 3 * step, sizeof(V));
+  const V ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const V AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  a = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  b = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  c = __builtin_shufflevector(AB, CD, 0, 1, 4, 5);
+  d = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
+  __builtin_memcpy(to, &a, sizeof(V));
+  __builtin_memcpy(to + toStep, &b, sizeof(V));
+  __builtin_memcpy(to + 2 * toStep, &c, sizeof(V));
+  __builtin_memcpy(to + 3 * toStep, &d, sizeof(V));
+}
 #if LC_LEVEL_ID == LC_LEVEL_ID_avx2 || LC_LEVEL_ID == LC_LEVEL_ID_avx512
 // The first columns of one register of rows. Halves of rows half a register apart are loaded together, so that no element has to cross
 // from half to half.
@@ -73,8 +99,8 @@ template <class T> LC_FN void loadTurned(const T* from, std::size_t step, Vec<T>
   }
 }
 template <class T> LC_FN void transposeSquare(const T* from, std::size_t step, T* to, std::size_t toStep) {
-  for (std::size_t j = 0; j < kSquare<T>; ++j)
-    for (std::size_t i = 0; i < kSquare<T>; ++i) to[j * toStep + i] = from[i * step + j];
+  for (std::size_t i = 0; i < kSquare<T>; i += 4)
+    for (std::size_t j = 0; j < kSquare<T>; j += 4) transposeFour(from + i * step + j, step, to + j * toStep + i, toStep);
 }
 #endif
 

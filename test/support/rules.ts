@@ -125,9 +125,9 @@ export const rules: Readonly<Partial<Record<string, Rule>>> = {
   weightMoments: layers,
   wdrLoss: layers,
   neuralCollapse: everyClass,
-  // Transposed, other sizes would have to agree; test/matrix.test.ts has those.
+  // Transposed, other sizes would have to agree, and with beta the result depends on what `out` held; test/matrix.test.ts has both.
   matmul: {
     sizes: { p: ({ j }) => j },
-    options: { transposeA: () => false, transposeB: () => false },
+    options: { transposeA: () => false, transposeB: () => false, beta: () => 0 },
   },
 };

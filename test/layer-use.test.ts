@@ -2,6 +2,7 @@
 import {
   getNumThreads,
   setNumThreads,
+  sphericalLayerStabilize,
   SphericalOutputLayer,
   topK,
   type SphericalLoss,
@@ -74,6 +75,27 @@ describe('the condition number', () => {
     expect(Math.abs(layer.condition() - 1)).toBeLessThan(1e-3);
     expect(distance(layer.weight(), W)).toBeLessThan(1e-14);
     expect(layer.stabilize()).toBe(0);
+  });
+});
+
+describe('the inverse of U', () => {
+  test('is found where its diagonal is 0', () => {
+    for (const d of [2, 33, 100]) {
+      const turned = Float64Array.from({ length: d * d }, (_, at) => {
+        const [i, j] = [Math.floor(at / d), at % d];
+        return j === (i + 1) % d ? 1 + i / d / 2 : 0;
+      });
+      const square = { data: turned, shape: [d, d] };
+      const nothing = new Float64Array(d);
+      const V = tensor(values(new Random(d), 3 * d, 1), d);
+      const { inverseU, fixed } = sphericalLayerStabilize(V, square, nothing, square, nothing);
+      expect(fixed).toBe(0);
+      const expected = turned.map((_, at) => {
+        const x = turned[(at % d) * d + Math.floor(at / d)];
+        return x === 0 ? 0 : 1 / x;
+      });
+      expect(distance(inverseU, expected)).toBeLessThan(1e-15);
+    }
   });
 });
 

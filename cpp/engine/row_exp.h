@@ -129,54 +129,46 @@ LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out,
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W m = broadcast<W>(Fused ? -shift : shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
-  W a = zero, b = zero, c = zero, d = zero;
-  W high0 = broadcast<W>(-__builtin_huge_val()), high1 = high0;
-  auto term = [&](W x) LC_LAMBDA { return Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s); };
+  // Two sums, and pairs of terms: what is live fits the sixteen registers of AVX2.
+  W a = zero, b = zero, high = broadcast<W>(-__builtin_huge_val());
+  auto term = [&](size_t i) LC_LAMBDA {
+    const W x = r.at(i);
+    if (Running) high = max(x, high);
+    const W e = Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s);
+    if (Store) store(out + i, e);
+    beside.whole(i);
+    return e;
+  };
   auto drop = [&](W e, size_t at) LC_LAMBDA { return select(laneIndex<W>() == broadcast<W>(static_cast<T>(skip - at)), zero, e); };
   size_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
     if (!Running)
       // The next block arrives while this one is computed.
       for (size_t k = 0; k < 4 * L; k += 64 / sizeof(T)) __builtin_prefetch(r.x + i + k + kBlock);
-    const W x0 = r.at(i), x1 = r.at(i + L), x2 = r.at(i + 2 * L), x3 = r.at(i + 3 * L);
-    if (Running) {
-      high0 = max(x0, max(x1, high0));
-      high1 = max(x2, max(x3, high1));
-    }
-    W e0 = term(x0), e1 = term(x1), e2 = term(x2), e3 = term(x3);
-    if (Store) {
-      store(out + i, e0);
-      store(out + i + L, e1);
-      store(out + i + 2 * L, e2);
-      store(out + i + 3 * L, e3);
-    }
-    for (size_t k = 0; k < 4; ++k) beside.whole(i + k * L);
     if (!Running && __builtin_expect(skip - i < 4 * L, 0)) {
-      if (skip < i + L)
-        e0 = drop(e0, i);
-      else if (skip < i + 2 * L)
-        e1 = drop(e1, i + L);
-      else if (skip < i + 3 * L)
-        e2 = drop(e2, i + 2 * L);
-      else
-        e3 = drop(e3, i + 3 * L);
+      W e[4];
+      for (size_t k = 0; k < 4; ++k) e[k] = term(i + k * L);
+      e[(skip - i) / L] = drop(e[(skip - i) / L], i + (skip - i) / L * L);
+      a = a + (e[0] + e[1]);
+      b = b + (e[2] + e[3]);
+      continue;
     }
-    a = a + e0;
-    b = b + e1;
-    c = c + e2;
-    d = d + e3;
+    const W e0 = term(i);
+    a = a + (e0 + term(i + L));
+    const W e2 = term(i + 2 * L);
+    b = b + (e2 + term(i + 3 * L));
   }
   for (; i < n; i += L) {
     const size_t count = n - i < L ? n - i : L;
     const W x = count == L ? r.at(i) : r.first(i, count);
-    W e = term(x);
-    if (Running) high0 = max(x, high0);
+    W e = Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s);
+    if (Running) high = max(x, high);
     if (Store) storeFirst(out + i, e, count);
     beside.part(i, count);
     if (!Running && skip - i < L) e = drop(e, i);
     a = a + e;
   }
-  return {foldSum((a + b) + (c + d)), Running ? maxAcross(max(high0, high1)) : T(0)};
+  return {foldSum(a + b), Running ? maxAcross(high) : T(0)};
 }
 
 // x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.

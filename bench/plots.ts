@@ -121,11 +121,19 @@ async function plotRoofline(folder: string, results: readonly SuiteResult[]): Pr
     const roof = [lowest, Math.min(Math.max(peak / bandwidth, lowest), highest), highest].map(
       (at) => ({ intensity: at, gflops: Math.min(peak, bandwidth * at) }),
     );
-    const names = [...new Set(points.map(({ op }) => op))].map((op) => ({
-      op,
-      intensity: intensity(op),
-      gflops: Math.max(...points.filter((point) => point.op === op).map(({ gflops }) => gflops)),
-    }));
+    // Ops that do about the same for a byte share a label.
+    const names: { label: string; intensity: number; gflops: number }[] = [];
+    for (const op of headlineNames.toSorted((p, q) => intensity(p) - intensity(q))) {
+      const rates = points.filter((point) => point.op === op).map(({ gflops }) => gflops);
+      if (rates.length === 0) continue;
+      const last = names.at(-1);
+      const label = { label: op as string, intensity: intensity(op), gflops: Math.max(...rates) };
+      if (!last || label.intensity > 1.15 * last.intensity) names.push(label);
+      else {
+        last.label += `, ${op}`;
+        last.gflops = Math.max(last.gflops, label.gflops);
+      }
+    }
     const x = {
       field: 'intensity',
       type: 'quantitative',
@@ -135,11 +143,14 @@ async function plotRoofline(folder: string, results: readonly SuiteResult[]): Pr
     const y = {
       field: 'gflops',
       type: 'quantitative',
-      scale: { type: 'log', domain: [0.01, 2 * peak] },
+      scale: { type: 'log', domain: [0.002, 4 * peak] },
       axis: { title: 'GFLOP/s', format: '~g' },
     } as const;
     return {
-      title: `${shape}: copy ${bandwidth.toFixed(0)} GB/s, fused multiply-adds ${peak.toFixed(0)} GFLOP/s`,
+      title: {
+        text: `${shape}: copy ${bandwidth.toFixed(0)} GB/s, multiply-adds ${peak.toFixed(0)} GFLOP/s`,
+        anchor: 'start',
+      },
       width: 400,
       height: 320,
       layer: [
@@ -172,7 +183,7 @@ async function plotRoofline(folder: string, results: readonly SuiteResult[]): Pr
         {
           data: { values: names },
           mark: { type: 'text', angle: 300, align: 'left', dx: 8, dy: -2, fontSize: 11 },
-          encoding: { x, y, text: { field: 'op', type: 'nominal' } },
+          encoding: { x, y, text: { field: 'label', type: 'nominal' } },
         },
       ],
     } as const;

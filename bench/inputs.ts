@@ -111,6 +111,10 @@ export function opArguments(
         const data = double ? Float64Array.from(values) : values;
         return sizes.length > 1 ? { data, shape: sizes } : data;
       }
+      if (input.kind === 'real64') {
+        const data = Float64Array.from(realValues(input, sizes, random));
+        return sizes.length > 1 ? { data, shape: sizes } : data;
+      }
       if (input.kind === 'sign')
         return Int32Array.from({ length }, () => (random() < 0.5 ? -1 : 1));
       return classIndices(length, shape.columns, random);

@@ -89,6 +89,7 @@ export const crossoverShapes: readonly Shape[] = [
 /** Options without which an op cannot be called: the records have no default for them. */
 export const requiredOptions: Readonly<Record<string, Record<string, unknown>>> = {
   topK: { k: 10 },
+  sphericalLayerTopK: { k: 10 },
   finiteDifferenceJvp: { step: 0.1 },
   activationRadius: { activation: 'tanh' },
 };
@@ -99,4 +100,5 @@ export const requiredSizes: Readonly<Record<string, Readonly<Record<string, numb
   elasticFakeQuantizeBackward: { g: 1, B: 7 },
   affineFakeQuantize: { g: 1 },
   affineFakeQuantizeBackward: { g: 1 },
+  matmul: { i: 256, j: 256, p: 256, q: 256 },
 };

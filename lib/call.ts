@@ -231,9 +231,9 @@ function addOutputs(
       for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size, mostValues);
       if (!(length >= 0 && length <= 2 ** 40)) length = 0;
       arrays.push(
-        output.int32
+        output.type === 'int32'
           ? new Int32Array(length)
-          : isDouble
+          : isDouble || output.type === 'real64'
             ? new Float64Array(length)
             : new Float32Array(length),
       );

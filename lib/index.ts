@@ -6,6 +6,8 @@ export * from './divergence.js';
 export * from './binary.js';
 export * from './selection.js';
 export * from './spherical.js';
+export * from './factored.js';
+export * from './spherical-layer.js';
 export * from './stablemax.js';
 export * from './normalization.js';
 export * from './monitors.js';
@@ -25,6 +27,7 @@ export * from './transport.js';
 export * from './gld.js';
 export * from './distillation.js';
 export * from './heads.js';
+export * from './matrix.js';
 export type * from './record.js';
 export type { CallOptions, Logits, Mask, RealArray, Reduction, Targets, Tensor } from './types.js';
 

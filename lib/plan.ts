@@ -1,5 +1,5 @@
 import { binding } from './binding.js';
-import type { InputRecord, OpRecord, OptionRecord } from './record.js';
+import type { InputRecord, OpRecord, OptionRecord, OutputRecord } from './record.js';
 
 // Numbers travel in one Float64Array a call, the frame, laid out as in cpp/addon/plan.h: (rank, 8 sizes) an input, (given, value)
 // an option, one scalar an output.
@@ -34,7 +34,7 @@ export interface InputPlan {
 export interface OutputPlan {
   readonly name: string;
   readonly kind: 'array' | 'scalar' | 'reduced';
-  readonly int32: boolean;
+  readonly type: OutputRecord['type'];
   /** The option, or the input, that asks for it; -1 both: always there. */
   readonly whenOption: number;
   readonly whenInput: number;
@@ -115,7 +115,7 @@ function planOf(record: OpRecord, id: number): Plan {
       return {
         name: output.name,
         kind: output.kind,
-        int32: output.type === 'int32',
+        type: output.type,
         whenOption,
         whenInput:
           whenOption < 0 ? record.inputs.findIndex((input) => input.name === output.when) : -1,

@@ -10,9 +10,10 @@ export interface InputRecord {
   readonly dims: string;
   /**
    * `target`: class indices or ignoreIndex; `sign`: +1 or -1; `mark`: rows equal to ignoreIndex are dropped (all Int32Array); `mask`:
-   * 0 drops an entry (Uint8Array or Int32Array); `numbers`: a short list of finite numbers.
+   * 0 drops an entry (Uint8Array or Int32Array); `numbers`: a short list of finite numbers; `real64`: a Float64Array whatever the
+   * type of the others.
    */
-  readonly kind: 'real' | 'target' | 'sign' | 'mark' | 'index' | 'mask' | 'numbers';
+  readonly kind: 'real' | 'target' | 'sign' | 'mark' | 'index' | 'mask' | 'numbers' | 'real64';
   readonly domain: Domain;
   readonly optional: boolean;
   readonly fromOptions: boolean;
@@ -36,7 +37,7 @@ export interface OutputRecord {
   /** `reduced`: an array with reduction (or reduce) 'none', else a number. */
   readonly kind: 'array' | 'scalar' | 'reduced';
   readonly dims: string;
-  readonly type: 'real' | 'int32';
+  readonly type: 'real' | 'real64' | 'int32';
   /** The option (or optional input) that asks for it. */
   readonly when?: string;
   /** The input it is the gradient of. */

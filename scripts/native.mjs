@@ -1,5 +1,7 @@
 // node scripts/native.mjs test      builds and runs the C++ tests
 //                         accuracy  compares exp and log with float64 over every float32
+//                         matrix    measures products of matrices against the peak of this machine
+//                         peak      that peak alone, as JSON
 //                         cuda      compiles cuda/*.cu, where nvcc is installed
 // LOGITCORE_SANITIZE=address|thread builds with that sanitizer, in a folder of its own.
 import { spawnSync } from 'node:child_process';
@@ -37,6 +39,14 @@ const tasks = {
   accuracy() {
     build('simd_check');
     run(path.join(folder, 'simd_check'), ['--exhaustive']);
+  },
+  matrix() {
+    build('matrix_bench');
+    run(path.join(folder, 'matrix_bench'), []);
+  },
+  peak() {
+    build('fma_peak');
+    run(path.join(folder, 'fma_peak'), []);
   },
   cuda() {
     if (spawnSync('nvcc', ['--version']).status !== 0) {

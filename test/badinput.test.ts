@@ -185,7 +185,11 @@ describe('indices', () => {
       const sample = full(record);
       const classes =
         record.inputs.flatMap(({ name, dims }) =>
-          dimsOf(dims).at(-1) === 'c' ? (inputOf(sample, name)?.shape.slice(-1) ?? []) : [],
+          dimsOf(dims).flatMap((dim, k) =>
+            dim === 'c'
+              ? (inputOf(sample, name)?.shape.slice(k - dimsOf(dims).length)[0] ?? [])
+              : [],
+          ),
         )[0] ?? 1;
       for (const { name, kind } of record.inputs) {
         const value = inputOf(sample, name);

@@ -78,7 +78,7 @@ struct PrivateIndices {
     for (int i = 0; i < plan.inputs; ++i) {
       const Kind kind = plan.record->inputs[i].kind;
       const bool changeable = all || arrays[i].shared || kind == Kind::numbers;
-      if (!call.inputs[i] || kind == Kind::real || !changeable || !arrays[i].length) continue;
+      if (!call.inputs[i] || kind == Kind::real || kind == Kind::real64 || !changeable || !arrays[i].length) continue;
       const size_t bytes = arrays[i].length * (kind == Kind::numbers ? sizeof(double) : sizeof(int32_t));
       copies[i].reset(new (std::nothrow) char[bytes]);
       if (!copies[i]) return false;

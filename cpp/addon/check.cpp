@@ -30,8 +30,10 @@ struct Checker {
     return false;
   }
 
+  // Doubles whatever the type of the call.
+  static bool isWide(Kind kind) { return kind == Kind::numbers || kind == Kind::real64; }
   static const char* wantedType(Kind kind, bool isDouble) {
-    if (kind == Kind::numbers) return "Float64Array";
+    if (isWide(kind)) return "Float64Array";
     return kind == Kind::real ? (isDouble ? "Float64Array" : "Float32Array") : "Int32Array";
   }
 
@@ -57,7 +59,7 @@ struct Checker {
         call.isDouble = a.type == ArrayType::float64;
       }
       const ArrayType real = call.isDouble ? ArrayType::float64 : ArrayType::float32;
-      const ArrayType wanted = kind == Kind::real ? real : kind == Kind::numbers ? ArrayType::float64 : ArrayType::int32;
+      const ArrayType wanted = kind == Kind::real ? real : isWide(kind) ? ArrayType::float64 : ArrayType::int32;
       if (a.type != wanted)
         return fail(
             Failure::type,

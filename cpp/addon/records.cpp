@@ -15,6 +15,7 @@ const char* kindName(Kind kind) {
     case Kind::mark: return "mark";
     case Kind::mask: return "mask";
     case Kind::numbers: return "numbers";
+    case Kind::real64: return "real64";
     default: return "index";
   }
 }
@@ -69,7 +70,7 @@ Napi::Object describeOutput(Napi::Env env, const Output& in) {
   const char* kinds[] = {"array", "scalar", "reduced"};
   o.Set("kind", kinds[static_cast<int>(in.kind)]);
   o.Set("dims", in.dims);
-  o.Set("type", in.type == Kind::real ? "real" : "int32");
+  o.Set("type", in.type == Kind::real ? "real" : in.type == Kind::real64 ? "real64" : "int32");
   if (in.when) o.Set("when", in.when);
   if (in.gradOf) o.Set("gradOf", in.gradOf);
   if (in.inPlaceOf) o.Set("inPlaceOf", in.inPlaceOf);

@@ -18,6 +18,7 @@ enum class Kind : uint8_t {
   index,    // Int32Array output
   mask,     // 0 drops an entry, all else keeps it; Uint8Array or Int32Array in TypeScript, int32_t here
   numbers,  // a short list of finite numbers, double here whatever the type of the call
+  real64,   // Float64Array whatever the type of the call: a state that float32 would wear out
 };
 
 // What the values mean, for sample generators and documentation.

@@ -1,6 +1,6 @@
 // Entropic transport in the log domain: scalings F, G with exp(F_i + G_j + N_ij) of given row and column sums.
 #pragma once
-#include "product.h"
+#include "dense.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

@@ -1,8 +1,9 @@
 // Neural collapse of features and of a classifier. Source: Papyan, Han and Donoho 2020, as used by Yang et al. 2024 (arXiv 2411.08937).
 #pragma once
 #include "../engine/angles.h"
+#include "../engine/dense.h"
 #include "../engine/eigen.h"
-#include "../engine/product.h"
+#include "../engine/matrix.h"
 #include "divergence.h"
 
 namespace logitcore {
@@ -62,13 +63,14 @@ struct NeuralCollapse {
   // trace(S_W pinv(S_B)) / C = (1 / n) sum_i |S^-1 V^T (h_i - mu)|^2 with the centred means m = U S V^T; squares of S at most 1e-9 of
   // the largest are 0. The decomposition is that of the smaller of m m^T, which is there, and m^T m.
   template <class T> static double withinOverBetween(Call& call, const T* features, const int32_t* targets, const Shape& s,
-                                                     const double* mean, const double* centred, const double* turned, const double* gram) {
+                                                     const double* mean, const double* centred, const double* gram) {
+    const View<double> means = rowMajor(centred, s.d);
     const bool byFeature = s.d < s.c;
     const size_t size = byFeature ? s.d : s.c;
     Scratch<double> vectors(call, size * size, false), values(call, size), spare(call, size), map(call, size * s.d), partial(call, s.n);
     if (!vectors || !values || !spare || !map || !partial) return 0;
     if (byFeature)
-      product(call, turned, centred, s.d, s.c, s.d, vectors);
+      multiply<double>(call, s.d, s.d, s.c, transposed(means), means, vectors);
     else
       __builtin_memcpy(static_cast<double*>(vectors), gram, size * size * sizeof(double));
     symmetricEigen(vectors, size, values, spare);
@@ -84,7 +86,7 @@ struct NeuralCollapse {
     }
     const double* rows = vectors;
     if (!byFeature) {
-      product(call, vectors, centred, rank, s.c, s.d, map);
+      multiply<double>(call, rank, s.d, s.c, rowMajor<double>(vectors, size), means, map);
       rows = map;
     }
     parallel(call, s.n, rowGrain(rank * s.d), [&](size_t begin, size_t end) {
@@ -140,14 +142,13 @@ struct NeuralCollapse {
     const int32_t* targets = LC_INPUT(int32_t, call, targets);
     const size_t d = call.dims[static_cast<int>('d')];
     const Shape s{call.rows, call.columns, d};
-    Scratch<double> mean(call, s.c * s.d), centred(call, s.c * d), turned(call, s.c * d, false), products(call, s.c * s.c, false);
-    if (!mean || !centred || !turned || !products || !means(call, features, targets, s, mean, centred)) return;
+    Scratch<double> mean(call, s.c * s.d), centred(call, s.c * d), products(call, s.c * s.c, false);
+    if (!mean || !centred || !products || !means(call, features, targets, s, mean, centred)) return;
     T* out = LC_OUTPUT(T, call, classMeans);
     roundTo(mean, s.c * d, out);
     const double* m = centred;
-    transpose(call, m, s.c, d, turned);
-    product(call, m, turned, s.c, d, s.c, products);
-    LC_NUMBER(call, nc1) = withinOverBetween(call, features, targets, s, mean, m, turned, products);
+    multiply<double>(call, s.c, s.c, d, rowMajor(m, d), transposed(rowMajor(m, d)), products);
+    LC_NUMBER(call, nc1) = withinOverBetween(call, features, targets, s, mean, m, products);
     if (call.outOfMemory) return;
     const Spread found = spreadOf(products, s.c);
     LC_NUMBER(call, nc2Norm) = found.norm;
@@ -159,8 +160,7 @@ struct NeuralCollapse {
     // The means are not needed any more.
     double* w = mean;
     widen(weight, s.c * d, w);
-    transpose(call, w, s.c, d, turned);
-    product(call, w, turned, s.c, d, s.c, products);
+    multiply<double>(call, s.c, s.c, d, rowMajor<double>(w, d), transposed(rowMajor<double>(w, d)), products);
     const Spread head = spreadOf(products, s.c);
     LC_NUMBER(call, weightNorm) = head.norm;
     LC_NUMBER(call, weightAngle) = head.angle;

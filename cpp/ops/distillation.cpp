@@ -1,8 +1,9 @@
 #include "distillation.h"
 
 #include "../engine/angles.h"
+#include "../engine/dense.h"
 #include "../engine/family.h"
-#include "../engine/product.h"
+#include "../engine/matrix.h"
 #include "../engine/row_pair.h"
 #include "../engine/row_sweeps.h"
 #include "../engine/row_wide.h"
@@ -26,15 +27,12 @@ class Correlations {
         c_(c),
         student_(call, n * c, false),
         teacher_(call, n * c, false),
-        turnedStudent_(call, n * c, false),
-        turnedTeacher_(call, n * c, false),
+        spare_(call, n * c, false),
         own_(call, n * n, false),
         other_(call, n * n, false),
         slopes_(call, n * c, false),
         partial_(call, n) {}
-  explicit operator bool() const {
-    return student_ && teacher_ && turnedStudent_ && turnedTeacher_ && own_ && other_ && slopes_ && partial_;
-  }
+  explicit operator bool() const { return student_ && teacher_ && spare_ && own_ && other_ && slopes_ && partial_; }
 
   template <class T> void prepare(const T* student, const T* teacher, double temperature) {
     inverse_ = 1 / temperature;
@@ -44,40 +42,39 @@ class Correlations {
         softmaxWide(teacher + i * c_, c_, inverse_, teacher_ + i * c_);
       }
     });
-    transpose(call_, student_, n_, c_, turnedStudent_);
-    transpose(call_, teacher_, n_, c_, turnedTeacher_);
   }
   const double* teacherRow(size_t i) { return teacher_ + i * c_; }
 
   // Both leave the slopes by P_s behind if asked to.
   double batchLoss(bool slopes) {
-    product(call_, student_, turnedStudent_, n_, c_, n_, own_);
-    product(call_, teacher_, turnedTeacher_, n_, c_, n_, other_);
+    const View<double> student = rows(student_), teacher = rows(teacher_);
+    multiply<double>(call_, n_, n_, c_, student, transposed(student), own_);
+    multiply<double>(call_, n_, n_, c_, teacher, transposed(teacher), other_);
     subtract(other_, n_ * n_, own_);
-    if (slopes) product(call_, own_, student_, n_, n_, c_, slopes_);
+    if (slopes) multiply<double>(call_, n_, c_, n_, rowMajor<double>(own_, n_), student, slopes_);
     scale_ = 1 / static_cast<double>(n_);
     return squares(own_, n_, n_) * scale_;
   }
   double classLoss(bool slopes) {
+    const View<double> student = rows(student_), teacher = rows(teacher_);
     scale_ = 1 / static_cast<double>(c_);
     if (c_ <= n_) {
-      product(call_, turnedStudent_, student_, c_, n_, c_, own_);
-      product(call_, turnedTeacher_, teacher_, c_, n_, c_, other_);
+      multiply<double>(call_, c_, c_, n_, transposed(student), student, own_);
+      multiply<double>(call_, c_, c_, n_, transposed(teacher), teacher, other_);
       subtract(other_, c_ * c_, own_);
-      if (slopes) product(call_, student_, own_, n_, c_, c_, slopes_);
+      if (slopes) multiply<double>(call_, n_, c_, c_, student, rowMajor<double>(own_, c_), slopes_);
       return squares(own_, c_, c_) * scale_;
     }
     // More classes than rows: ||A||^2 - 2 ||B||^2 + ||C||^2 with the products of rows A = P_s P_s^T, B = P_s P_t^T, C = P_t P_t^T.
-    product(call_, teacher_, turnedTeacher_, n_, c_, n_, own_);
+    multiply<double>(call_, n_, n_, c_, teacher, transposed(teacher), own_);
     double loss = squares(own_, n_, n_);
-    product(call_, student_, turnedStudent_, n_, c_, n_, own_);
-    product(call_, student_, turnedTeacher_, n_, c_, n_, other_);
+    multiply<double>(call_, n_, n_, c_, student, transposed(student), own_);
+    multiply<double>(call_, n_, n_, c_, student, transposed(teacher), other_);
     loss += squares(own_, n_, n_) - 2 * squares(other_, n_, n_);
     if (slopes) {
-      // The transposed matrices have served.
-      product(call_, own_, student_, n_, n_, c_, slopes_);
-      product(call_, other_, teacher_, n_, n_, c_, turnedStudent_);
-      subtract(turnedStudent_, n_ * c_, slopes_);
+      multiply<double>(call_, n_, c_, n_, rowMajor<double>(own_, n_), student, slopes_);
+      multiply<double>(call_, n_, c_, n_, rowMajor<double>(other_, n_), teacher, spare_);
+      subtract(spare_, n_ * c_, slopes_);
     }
     return (loss < 0 ? 0.0 : loss) * scale_;
   }
@@ -104,8 +101,9 @@ class Correlations {
   Call& call_;
   size_t n_, c_;
   double inverse_ = 1, scale_ = 1;
-  Scratch<double> student_, teacher_, turnedStudent_, turnedTeacher_, own_, other_, slopes_, partial_;
+  Scratch<double> student_, teacher_, spare_, own_, other_, slopes_, partial_;
 
+  View<double> rows(const double* matrix) const { return rowMajor(matrix, c_); }
   double squares(const double* matrix, size_t rows, size_t columns) {
     sumRows(call_, rows, columns, partial_, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
       const f64x8 x = readWide(matrix + i * columns + j, count);

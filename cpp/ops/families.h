@@ -5,6 +5,7 @@
   X(binary)                   \
   X(selection)                \
   X(spherical)                \
+  X(factored)                 \
   X(stablemax)                \
   X(normalization)            \
   X(monitors)                 \
@@ -21,4 +22,5 @@
   X(transport)                \
   X(gld)                      \
   X(distillation)             \
-  X(heads)
+  X(heads)                    \
+  X(matrix)

@@ -1,7 +1,7 @@
 #include "gld.h"
 
+#include "../engine/dense.h"
 #include "../engine/family.h"
-#include "../engine/product.h"
 #include "softmax.h"
 #include "uld.h"
 

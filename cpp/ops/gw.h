@@ -1,5 +1,6 @@
 // Gromov-Wasserstein energies of two graphs, given by matrices C and D, in double. Sources: Peyre, Cuturi, Solomon 2016; Memoli 2011.
 #pragma once
+#include "../engine/matrix.h"
 #include "../engine/sinkhorn.h"
 
 namespace logitcore {
@@ -119,8 +120,8 @@ struct GwTensor {
 
  private:
   void combine(Call& call, const double* plan, const double* right, const double* left, const double* u, const double* v, double* out) {
-    product(call, plan, right, n, m, m, side);
-    product(call, left, side, n, n, m, out);
+    multiply<double>(call, n, m, m, rowMajor(plan, m), rowMajor(right, m), side);
+    multiply<double>(call, n, m, n, rowMajor(left, n), rowMajor<double>(side, m), out);
     const double factor = pair.factor();
     forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
       double* at = out + i * m + j;
@@ -156,13 +157,13 @@ template <class T> double gwEnergy(Call& call, GwPair& pair, GwTensor& tensor, c
     for (size_t i = 0; i < n * m; ++i) gradPlan[i] = static_cast<T>(a[i] + b[i]);
   }
   if (!gradC && !gradD) return value;
-  Scratch<double> turned(call, n * m), square(call, n > m ? n * n : m * m);
-  if (!turned || !square) return 0;
-  transpose(call, plan, n, m, turned);
+  Scratch<double> square(call, n > m ? n * n : m * m);
+  if (!square) return 0;
+  const View<double> coupling = rowMajor(plan, m), side = rowMajor<double>(tensor.side, m);
   const f64x8 zero = broadcast<f64x8>(0);
   if (gradC) {
-    product(call, plan, pair.h, n, m, m, tensor.side);
-    product(call, tensor.side, turned, n, m, n, square);
+    multiply<double>(call, n, m, m, coupling, rowMajor<double>(pair.h, m), tensor.side);
+    multiply<double>(call, n, n, m, side, transposed(coupling), square);
     forRows(call, n, n, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
       const f64x8 weight = readWide(p + j, count) * p[i], x = readWide(pair.c + i * n + j, count, 1);
       const f64x8 own = pair.kl ? select(weight == zero, zero, log(x) * weight) : 2.0 * x * weight;
@@ -170,8 +171,8 @@ template <class T> double gwEnergy(Call& call, GwPair& pair, GwTensor& tensor, c
     });
   }
   if (gradD) {
-    product(call, pair.c, plan, n, n, m, tensor.side);
-    product(call, turned, tensor.side, m, n, m, square);
+    multiply<double>(call, n, m, n, rowMajor<double>(pair.c, n), coupling, tensor.side);
+    multiply<double>(call, m, m, n, transposed(coupling), side, square);
     forRows(call, m, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
       const f64x8 weight = readWide(q + j, count) * q[i], x = readWide(pair.d + i * m + j, count, 1),
                   cross = readWide(square + i * m + j, count);

@@ -1,8 +1,9 @@
 #include "heads.h"
 
 #include "../engine/angles.h"
+#include "../engine/dense.h"
 #include "../engine/family.h"
-#include "../engine/product.h"
+#include "../engine/matrix.h"
 #include "../engine/row_sweeps.h"
 #include "../engine/row_wide.h"
 #include "collapse.h"
@@ -72,12 +73,12 @@ struct HeadConflict {
   };
   // Cosines of the rows of a [rows, terms] x and b x, x [terms, d]; returns the share of negative ones.
   template <class T>
-  static double cosines(Call& call, const double* a, const double* b, const double* x, size_t rows, size_t terms, Pair* pairs, T* out) {
+  static double cosines(Call& call, View<double> a, View<double> b, const double* x, size_t rows, size_t terms, Pair* pairs, T* out) {
     const size_t d = call.dims[static_cast<int>('d')];
     Scratch<double> left(call, rows * d, false), right(call, rows * d, false);
     if (!left || !right) return 0;
-    product(call, a, x, rows, terms, d, left);
-    product(call, b, x, rows, terms, d, right);
+    multiply<double>(call, rows, d, terms, a, rowMajor(x, d), left);
+    multiply<double>(call, rows, d, terms, b, rowMajor(x, d), right);
     size_t opposed = 0;
     for (size_t i = 0; i < rows && !call.outOfMemory; ++i) {
       const double *u = left + i * d, *v = right + i * d;
@@ -89,18 +90,17 @@ struct HeadConflict {
   }
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
-    Scratch<double> a(call, n * c, false), b(call, n * c, false), turned(call, 2 * n * c, false);
-    Scratch<double> features(call, n * d, false), weight(call, c * d, false);
+    Scratch<double> a(call, n * c, false), b(call, n * c, false), features(call, n * d, false), weight(call, c * d, false);
     Scratch<Pair> classes(call, c), rows(call, n);
-    if (!a || !b || !turned || !features || !weight || !classes || !rows) return;
+    if (!a || !b || !features || !weight || !classes || !rows) return;
     widen(LC_INPUT(T, call, gradA), n * c, static_cast<double*>(a));
     widen(LC_INPUT(T, call, gradB), n * c, static_cast<double*>(b));
     widen(LC_INPUT(T, call, features), n * d, static_cast<double*>(features));
     widen(LC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
-    transpose(call, a, n, c, turned);
-    transpose(call, b, n, c, turned + n * c);
-    LC_NUMBER(call, conflictWeight) = cosines<T>(call, turned, turned + n * c, features, c, n, classes, LC_OUTPUT(T, call, cosWeight));
-    LC_NUMBER(call, conflictFeature) = cosines<T>(call, a, b, weight, n, c, rows, LC_OUTPUT(T, call, cosFeature));
+    const View<double> u = rowMajor<double>(a, c), v = rowMajor<double>(b, c);
+    LC_NUMBER(call, conflictWeight) =
+        cosines<T>(call, transposed(u), transposed(v), features, c, n, classes, LC_OUTPUT(T, call, cosWeight));
+    LC_NUMBER(call, conflictFeature) = cosines<T>(call, u, v, weight, n, c, rows, LC_OUTPUT(T, call, cosFeature));
     Pair all{};
     for (size_t k = 0; k < c; ++k) all = {all.dot + classes[k].dot, all.a + classes[k].a, all.b + classes[k].b};
     LC_NUMBER(call, cosWeightAll) = cosineOf(all.dot, all.a, all.b);
@@ -138,8 +138,9 @@ struct HeadForces {
   template <class T> static void forces(Call& call, double* k, const int32_t* targets, const double* features, const double* weight,
                                         T* pullWeight, T* pushWeight, T* pullFeature, T* pushFeature) {
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')], most = n > c ? n : c;
-    Scratch<double> sum(call, most * d), turned(call, n * c, false);
-    if (!sum || !turned) return;
+    Scratch<double> sum(call, most * d);
+    if (!sum) return;
+    const View<double> coefficients = rowMajor<double>(k, c);
     for (size_t i = 0; i < n; ++i) {
       const size_t y = static_cast<size_t>(targets[i]);
       const double own = k[i * c + y];
@@ -150,10 +151,9 @@ struct HeadForces {
       }
     }
     roundTo(sum, c * d, pullWeight);
-    product(call, k, weight, n, c, d, sum);
+    multiply<double>(call, n, d, c, coefficients, rowMajor(weight, d), sum);
     roundTo(sum, n * d, pushFeature);
-    transpose(call, k, n, c, turned);
-    product(call, turned, features, c, n, d, sum);
+    multiply<double>(call, c, d, n, transposed(coefficients), rowMajor(features, d), sum);
     roundTo(sum, c * d, pushWeight);
   }
 

@@ -10,6 +10,11 @@ namespace LOGITCORE_LEVEL {
 constexpr unsigned kOtherMoments = kMean | kVariance | kTargetLogit | kWithoutTarget;
 constexpr unsigned kOtherSums = kSum | kSquares | kTargetLogit | kWithoutTarget;
 
+// The losses' own options; the factored layer takes the same.
+constexpr Option kZSharpness = above(number("a", 1), 0), kZOffset = number("b", 0);
+constexpr double kZEpsilon = 1e-12, kSphericalEpsilon = 1e-3;
+constexpr Option kTargetValue = number("targetValue", 1);
+
 // A NaN or infinite logit makes the whole row NaN, also slopes that do not depend on it.
 template <class T> LC_FN T scaledOrNan(const T& loss, const T& target, double scale) {
   using V = ValueOf<T>;
@@ -19,17 +24,17 @@ template <class T> LC_FN T scaledOrNan(const T& loss, const T& target, double sc
 
 // softplus(a (b - z)) / a with z the standardised target logit (x_y - mean) / (sigma + epsilon)
 struct ZLoss {
-  static constexpr Record record{
-      "zLoss",
-      "z-loss",
-      {kLogitsInput, kTargets},
-      {above(number("a", 1), 0), number("b", 0), atLeast(number("epsilon", 1e-12), 0), kIgnoreIndex, kReduction, kGrad},
-      {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
+  static constexpr Record record{"zLoss",
+                                 "z-loss",
+                                 {kLogitsInput, kTargets},
+                                 {kZSharpness, kZOffset, atLeast(number("epsilon", kZEpsilon), 0), kIgnoreIndex, kReduction, kGrad},
+                                 {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherMoments;
 
   double a, b, epsilon, scale;
-  explicit ZLoss(const Call& call)
-      : a(LC_OPTION(call, a)), b(LC_OPTION(call, b)), epsilon(LC_OPTION(call, epsilon)), scale(meanScale<ZLoss>(call) / a) {}
+  explicit ZLoss(const Call& call) : ZLoss(LC_OPTION(call, a), LC_OPTION(call, b), LC_OPTION(call, epsilon), meanScale<ZLoss>(call)) {}
+  ZLoss(double sharpness, double offset, double added, double rowScale)
+      : a(sharpness), b(offset), epsilon(added), scale(rowScale / sharpness) {}
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V zero = broadcast<V>(0), share = (s.classes - broadcast<V>(1)) / s.classes;
@@ -52,6 +57,7 @@ struct TaylorSoftmaxLoss {
 
   double scale;
   explicit TaylorSoftmaxLoss(const Call& call) : scale(meanScale<TaylorSoftmaxLoss>(call)) {}
+  explicit TaylorSoftmaxLoss(double rowScale) : scale(rowScale) {}
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V one = broadcast<V>(1), half = broadcast<V>(0.5);
@@ -66,12 +72,13 @@ struct SphericalSoftmaxLoss {
   static constexpr Record record{"sphericalSoftmaxLoss",
                                  "z-loss",
                                  {kLogitsInput, kTargets},
-                                 {above(number("epsilon", 1e-3), 0), kIgnoreIndex, kReduction, kGrad},
+                                 {above(number("epsilon", kSphericalEpsilon), 0), kIgnoreIndex, kReduction, kGrad},
                                  {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherSums;
 
   double epsilon, scale;
-  explicit SphericalSoftmaxLoss(const Call& call) : epsilon(LC_OPTION(call, epsilon)), scale(meanScale<SphericalSoftmaxLoss>(call)) {}
+  explicit SphericalSoftmaxLoss(const Call& call) : SphericalSoftmaxLoss(LC_OPTION(call, epsilon), meanScale<SphericalSoftmaxLoss>(call)) {}
+  SphericalSoftmaxLoss(double added, double rowScale) : epsilon(added), scale(rowScale) {}
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V e = broadcast<V>(epsilon);
@@ -85,12 +92,13 @@ struct OneHotSquaredError {
   static constexpr Record record{"oneHotSquaredError",
                                  "z-loss",
                                  {kLogitsInput, kTargets},
-                                 {number("targetValue", 1), kIgnoreIndex, kReduction, kGrad},
+                                 {kTargetValue, kIgnoreIndex, kReduction, kGrad},
                                  {reduced("loss", "n"), gradient("gradLogits", "n,c", "logits")}};
   static constexpr unsigned needs = kOtherSums;
 
   double targetValue, scale;
-  explicit OneHotSquaredError(const Call& call) : targetValue(LC_OPTION(call, targetValue)), scale(meanScale<OneHotSquaredError>(call)) {}
+  explicit OneHotSquaredError(const Call& call) : OneHotSquaredError(LC_OPTION(call, targetValue), meanScale<OneHotSquaredError>(call)) {}
+  OneHotSquaredError(double value, double rowScale) : targetValue(value), scale(rowScale) {}
   template <class T> LC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     return scaledOrNan(square(s.target - broadcast<V>(targetValue)) + s.squares, s.target, scale);
@@ -120,8 +128,11 @@ struct TaylorSoftmax {
 
 // (x^2 + epsilon) / sum
 struct SphericalSoftmax {
-  static constexpr Record record{
-      "sphericalSoftmax", "z-loss", {kLeadingLogits}, {above(number("epsilon", 1e-3), 0)}, {inPlace(array("out", "*,c"), "logits")}};
+  static constexpr Record record{"sphericalSoftmax",
+                                 "z-loss",
+                                 {kLeadingLogits},
+                                 {above(number("epsilon", kSphericalEpsilon), 0)},
+                                 {inPlace(array("out", "*,c"), "logits")}};
   static constexpr int softmaxInputs = 0, sweeps = 1, sums[] = {1};
   struct Row {
     double columns, root, constant;

@@ -1,7 +1,7 @@
 // Optimal transport on a line, and what bounds the Gromov-Wasserstein distance by it. All in double.
 #pragma once
 #include "../engine/definition.h"
-#include "../engine/product.h"
+#include "../engine/dense.h"
 #include "../engine/sort.h"
 #include "weights.h"
 

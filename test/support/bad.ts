@@ -25,7 +25,9 @@ export function wrongTypes({ data, shape }: ArrayValue, kind: InputRecord['kind'
   ];
   const isReal = !(data instanceof Int32Array);
   const right: readonly unknown[] = isReal
-    ? [Float32Array, Float64Array]
+    ? kind === 'real64'
+      ? [Float64Array]
+      : [Float32Array, Float64Array]
     : kind === 'mask'
       ? [Int32Array, Uint8Array]
       : [Int32Array];

@@ -130,7 +130,9 @@ function almostRight(id) {
   const make = (kind, length) =>
     kind === 'real'
       ? new Real(length).fill(0.5)
-      : new Int32Array(length).fill(kind === 'sign' ? 1 : 0);
+      : kind === 'real64'
+        ? new Float64Array(length).fill(0.5)
+        : new Int32Array(length).fill(kind === 'sign' ? 1 : 0);
   const arrays = record.inputs.map((input, i) => {
     if (input.optional && below(2)) return undefined;
     const shape = shapeOf(input.dims);

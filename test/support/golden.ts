@@ -7,7 +7,7 @@ type Cell = number | string;
 type Nested = Cell | Nested[];
 
 export interface GoldenArray {
-  readonly dtype?: 'f32' | 'i32' | 'u8';
+  readonly dtype?: 'f32' | 'f64' | 'i32' | 'u8';
   readonly shape: readonly number[];
   readonly data: readonly Cell[];
 }
@@ -54,11 +54,12 @@ export function number(cell: unknown): number {
 export const isArray = (value: unknown): value is GoldenArray =>
   typeof value === 'object' && value !== null && 'data' in value && 'shape' in value;
 
-/** The inputs are float32 numbers written as decimals: both types get the float32 value. */
+/** The inputs are float32 numbers written as decimals: both types get the float32 value. Those marked f64 are doubles in both. */
 export function typed(array: GoldenArray, double: boolean): Numbers | Uint8Array {
   const values = array.data.map(number);
   if (array.dtype === 'i32') return Int32Array.from(values);
   if (array.dtype === 'u8') return Uint8Array.from(values);
+  if (array.dtype === 'f64') return Float64Array.from(values);
   return double ? Float64Array.from(values, Math.fround) : Float32Array.from(values);
 }
 

@@ -44,6 +44,7 @@ export const coupledRows: Readonly<Partial<Record<string, string>>> = {
   batchCorrelation: 'its loss compares rows with each other',
   classCorrelation: 'its loss compares classes over all rows',
   multiLevelKd: 'it has a batch and a class level',
+  sphericalLayerStep: 'its rows share one step, and the gradient of a mean is divided by them',
   slicedGW: 'its rows are points of one cloud',
 };
 

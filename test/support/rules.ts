@@ -66,6 +66,42 @@ const nodesOfRanks: Rule = {
   options: { topK: () => topK, nodes: () => 'rank', size: () => undefined },
 };
 
+/** A square matrix near `diagonal`, the same for the same size. */
+const square =
+  (diagonal: number, spread: number): NonNullable<Rule['inputs']>[string] =>
+  ([d, columns]) => ({
+    data: Float64Array.from({ length: d * columns }, (_, at) => {
+      const [i, j] = [Math.floor(at / columns), at % columns];
+      return (i === j ? diagonal : 0) + (spread * Math.cos(i + 1) * Math.cos(j + 1)) / d;
+    }),
+    shape: [d, columns],
+  });
+
+/** Factors that a layer may have: Q is positive definite, U invertible. */
+const layer: Rule = {
+  inputs: {
+    U: square(1, 0.3),
+    inverseU: square(1, -0.3),
+    Q: square(3, 0.5),
+    omega: (shape) => ({
+      data: Float64Array.from({ length: shape[0] }, (_, i) => Math.sin(i) / 8),
+      shape,
+    }),
+    wbar: (shape) => ({
+      data: Float64Array.from({ length: shape[0] }, (_, i) => Math.cos(i) / 8),
+      shape,
+    }),
+  },
+};
+const layerStep: Rule = {
+  ...layer,
+  defaults: { learningRate: 0.01 },
+  options: {
+    learningRate: (random) => random.between(0, 0.05),
+    weightDecay: (random) => random.between(0, 0.5),
+  },
+};
+
 export const rules: Readonly<Partial<Record<string, Rule>>> = {
   elasticFakeQuantize: stepTable,
   elasticFakeQuantizeBackward: stepTable,
@@ -75,6 +111,11 @@ export const rules: Readonly<Partial<Record<string, Rule>>> = {
   coactivationGraphBackward: nodesOfRanks,
   coactivationFeatures: nodesOfRanks,
   coactivationFeaturesBackward: nodesOfRanks,
+  sphericalLayerStep: layerStep,
+  sphericalLayerStabilize: layer,
+  sphericalLayerWeight: layer,
+  sphericalLayerScores: layer,
+  sphericalLayerTopK: layer,
   // All permutations are tried.
   gwBruteForce: { sizes: { a: (_, seed) => [1 + (seed % 7)] } },
   slicedGW: { sizes: { q: ({ d, e }) => [Math.max(d[0], e[0])] } },
@@ -84,4 +125,9 @@ export const rules: Readonly<Partial<Record<string, Rule>>> = {
   weightMoments: layers,
   wdrLoss: layers,
   neuralCollapse: everyClass,
+  // Transposed, other sizes would have to agree; test/matrix.test.ts has those.
+  matmul: {
+    sizes: { p: ({ j }) => j },
+    options: { transposeA: () => false, transposeB: () => false },
+  },
 };

@@ -178,6 +178,8 @@ function makeInput(input: InputRecord, shape: readonly number[], context: Contex
     fillReal(data, input, shape, context);
     return { data, shape };
   }
+  if (input.kind === 'real64')
+    return { data: Float64Array.from({ length }, () => random.bell()), shape };
   if (input.kind === 'numbers')
     return { data: Float64Array.from({ length }, () => random.between(0.5, 4)), shape };
   const data = new Int32Array(length);
@@ -341,8 +343,9 @@ export function validSample(record: OpRecord, spec: Spec = {}): Sample {
 export function withType(sample: Sample, double: boolean): Sample {
   const inputs: Record<string, ArrayValue> = {};
   for (const [name, { data, shape }] of Object.entries(sample.inputs)) {
+    const { kind } = sample.record.inputs.find((input) => input.name === name)!;
     const same =
-      data instanceof Int32Array
+      data instanceof Int32Array || kind === 'real64'
         ? data.slice()
         : double
           ? Float64Array.from(data)

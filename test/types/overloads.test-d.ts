@@ -18,6 +18,7 @@ import {
   neuralCollapse,
   logSoftmax,
   logSumExp,
+  matmul,
   ops,
   rlhfTokenLoss,
   skewKl,
@@ -166,6 +167,15 @@ export type Sequences = [
 ];
 // @ts-expect-error a weight is no option of this divergence
 skewKl(narrow, narrow, { lam: 0.5 });
+// The product of two matrices has their type, which is one.
+export const productOf32 = matmul(narrow, narrow, { transposeB: true });
+export const productOf64 = matmul(wide, wide, { out: { out: f64 } });
+export type Products = [
+  Assert<Same<typeof productOf32.out, Float32Array>>,
+  Assert<Same<typeof productOf64.out, Float64Array>>,
+];
+// @ts-expect-error one is float32, the other float64
+matmul(narrow, wide);
 // Indices of a sort, and the gradient of a loss between vocabularies, are there when asked for.
 export const values = sort(f32);
 export const valuesAndIndices = sort(f64, { indices: true });

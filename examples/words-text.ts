@@ -105,6 +105,13 @@ export function buildCorpus(
   };
 }
 
+/** At most so many of the positions, drawn at random. */
+export function sample(positions: Int32Array, most: number, seed: number): Int32Array {
+  if (positions.length <= most) return positions;
+  const order = shuffled(positions.length, randomGenerator(seed));
+  return order.subarray(0, most).map((which) => positions[which]);
+}
+
 /** What a model reads and what it is to say. */
 export interface Batch {
   /** The words before each target, oldest first `[n, context]`. */

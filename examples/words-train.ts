@@ -22,7 +22,7 @@ export interface Turns {
 }
 
 /** Lets timers and signals in, which a loop of synchronous steps would keep out. */
-const breathe = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+export const breathe = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 async function trainUntil(
   model: Model,

@@ -10,8 +10,6 @@ import { fileURLToPath } from 'node:url';
 import cliProgress from 'cli-progress';
 import { Command, InvalidArgumentError } from 'commander';
 import { info } from 'logitcore';
-import { randomGenerator } from '../bench/inputs.js';
-import { shuffled } from './mnist.js';
 import { loadCheckpoint, saveCheckpoint } from './words-checkpoint.js';
 import { kinds, Model, type Progress, type Recipe } from './words-models.js';
 import { drawCurves } from './words-picture.js';
@@ -24,8 +22,8 @@ import {
   titles,
 } from './words-report.js';
 import { heldOutAddress, recipes, search } from './words-search.js';
-import { Batches, buildCorpus, loadAddresses, type Corpus } from './words-text.js';
-import { measureModel, takeTurns } from './words-train.js';
+import { Batches, buildCorpus, loadAddresses, sample, type Corpus } from './words-text.js';
+import { breathe, measureModel, takeTurns } from './words-train.js';
 
 const folder = fileURLToPath(new URL('./out/words', import.meta.url));
 const picture = fileURLToPath(new URL('./out/words.svg', import.meta.url));
@@ -77,8 +75,8 @@ function parseOptions() {
     .option('--quick', '8 seconds each and 5000 words in the table, to see it work')
     .option('--resume', 'go on from the checkpoint')
     .option(
-      '--search <seconds>',
-      'instead, train every recipe of the search so long',
+      '--search <updates>',
+      'instead, search for the recipes, with so many updates each',
       above(1, false),
     )
     .parse();
@@ -168,12 +166,6 @@ async function train(
   return finished;
 }
 
-function sample(positions: Int32Array, most: number, seed: number): Int32Array {
-  if (positions.length <= most) return positions;
-  const order = shuffled(positions.length, randomGenerator(seed));
-  return order.subarray(0, most).map((which) => positions[which]);
-}
-
 async function report(
   models: readonly Model[],
   corpus: Corpus,
@@ -189,7 +181,7 @@ async function report(
   for (const model of models) {
     const quality = await measureModel(model, corpus.heldOut, positions, async (words) => {
       bar.increment(words);
-      await new Promise((resolve) => void setImmediate(resolve));
+      await breathe();
     });
     lines.push(tableLine(titles[model.recipe.kind], quality, model, batch));
   }
@@ -217,7 +209,7 @@ async function main(): Promise<void> {
   const addresses = loadAddresses();
   if (options.search !== undefined) {
     const size = sizeOf(settings);
-    await search({ addresses, size, batch, seed, seconds: options.search, interrupted });
+    await search({ addresses, size, batch, seed, updates: options.search, interrupted });
     return;
   }
   const seconds = options.seconds ?? checkpoint?.state.seconds ?? (options.quick ? 8 : 90);

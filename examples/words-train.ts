@@ -15,6 +15,8 @@ export interface Turns {
   readonly stream: Stream;
   readonly positions: Int32Array;
   readonly interrupted?: () => boolean;
+  /** Milliseconds; default performance.now. */
+  readonly now?: () => number;
   /** Called several times a second. */
   readonly onTick?: (model: Model) => void;
   /** Called after every turn of all models. */
@@ -28,20 +30,20 @@ async function trainUntil(
   model: Model,
   batches: Batches,
   until: number,
-  { seconds, interrupted, onTick }: Turns,
+  { seconds, interrupted, onTick, now = () => performance.now() }: Turns,
 ): Promise<void> {
   const { progress } = model;
-  const start = performance.now();
+  const start = now();
   const before = progress.seconds;
   let lastTick = start;
   while (progress.seconds < until && !interrupted?.()) {
     model.step(batches.at(progress.updates), progress.seconds / seconds);
-    const now = performance.now();
-    progress.seconds = before + (now - start) / 1e3;
-    if (now - lastTick > 200) {
+    const time = now();
+    progress.seconds = before + (time - start) / 1e3;
+    if (time - lastTick > 200) {
       onTick?.(model);
       await breathe();
-      lastTick = now;
+      lastTick = time;
     }
   }
   onTick?.(model);

@@ -85,13 +85,17 @@ function parseOptions() {
   return { options, given };
 }
 
-/** A second Ctrl+C ends the process at once, as it does without us. */
+/**
+ * Ctrl+C ends the run after the step under way. One that comes a second later or more ends the process at once; until then it may be
+ * the first again, handed on by npm or tsx.
+ */
 function watchInterrupt(): () => boolean {
-  let interrupted = false;
-  process.once('SIGINT', () => {
-    interrupted = true;
+  let since: number | undefined;
+  process.on('SIGINT', () => {
+    since ??= performance.now();
+    if (performance.now() - since > 1000) process.exit(130);
   });
-  return () => interrupted;
+  return () => since !== undefined;
 }
 
 const sizeOf = ({ dimensions, context }: Settings) => ({

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { crossEntropy, matmul, zLoss } from 'logitcore';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { normals, randomGenerator } from '../bench/inputs.js';
 import { loadCheckpoint, saveCheckpoint } from '../examples/words-checkpoint.js';
@@ -224,6 +225,27 @@ describe.each(['z-loss', 'softmax'] as const)('the model with %s', (kind) => {
     rmSync(folder, { recursive: true });
   });
 
+  it('has the loss its name says, before the step', () => {
+    const model = Model.create(recipes[kind], smallSize, 1);
+    const batch = batches().at(0);
+    const weight = { ...model.output.weight(), data: model.output.weight().data.slice() };
+    const { out } = matmul(model.hidden.forward(batch.contexts), weight, { transposeB: true });
+    const logits = { data: out, shape: [batch.targets.length, smallSize.types] };
+    const { loss } =
+      kind === 'softmax'
+        ? crossEntropy(logits, batch.targets)
+        : zLoss(logits, batch.targets, { a: 0.2, b: 2 });
+    const before = model.hidden.weights.slice();
+    model.step(batch, 1); // at the end of its time, when rates are 0
+    expect(model.progress.loss).toBeCloseTo(loss, 4);
+    expect(model.output.weight().data).toEqual(weight.data);
+    expect(model.hidden.weights).toEqual(before);
+    model.step(batch, 0);
+    expect(model.progress.loss).toBeCloseTo(loss, 4);
+    expect(model.output.weight().data).not.toEqual(weight.data);
+    expect(model.hidden.weights).not.toEqual(before);
+  });
+
   it('learns which word follows', async () => {
     const model = Model.create(recipes[kind], smallSize, 1);
     run(model, 0, 200);
@@ -268,29 +290,33 @@ describe.each(['z-loss', 'softmax'] as const)('the model with %s', (kind) => {
 });
 
 describe('turns', () => {
+  /** On a clock on which every step takes 10 ms, and for 0.205 s, which is no whole number of steps. */
   const turns = (interrupted: () => boolean) => {
     const models = (['z-loss', 'softmax'] as const).map((kind) =>
       Model.create(recipes[kind], smallSize, 1),
     );
+    let time = 0;
     const options = {
       models,
       batches,
-      seconds: 0.2,
+      seconds: 0.205,
       turns: 2,
       stream: counting,
       positions: counting.positions,
+      now: () => (time += 10),
     };
     return { models, options, done: takeTurns({ ...options, interrupted }) };
   };
 
   it('give each model the same time, measured after each', async () => {
-    const { models, done } = turns(() => false);
+    const { models, options, done } = turns(() => false);
     expect(await done).toBe(true);
+    expect(await takeTurns(options)).toBe(true); // nothing is left to do
     for (const { progress } of models) {
-      expect(progress.seconds).toBeGreaterThanOrEqual(0.2);
-      expect(progress.seconds).toBeLessThan(0.3);
-      expect(progress.curve.length).toBe(2);
-      expect(progress.curve[1].updates).toBe(progress.updates);
+      expect(progress.seconds).toBeCloseTo(0.21, 9);
+      expect(progress.updates).toBe(21);
+      expect(progress.curve.map(({ updates }) => updates)).toEqual([11, 21]);
+      expect(progress.curve.map(({ seconds }) => Math.round(seconds * 1e3))).toEqual([110, 210]);
     }
   });
 
@@ -298,9 +324,8 @@ describe('turns', () => {
     let checks = 0;
     const { models, options, done } = turns(() => checks++ > 3);
     expect(await done).toBe(false);
-    expect(models[0].progress.updates).toBe(4);
-    expect(models[1].progress.updates).toBe(0);
+    expect(models.map(({ progress }) => progress.updates)).toEqual([4, 0]);
     expect(await takeTurns(options)).toBe(true);
-    for (const { progress } of models) expect(progress.seconds).toBeGreaterThanOrEqual(0.2);
+    expect(models.map(({ progress }) => progress.updates)).toEqual([21, 21]);
   });
 });

@@ -82,7 +82,8 @@ function parseOptions() {
     .parse();
   const options = command.opts<Options>();
   const given = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
-  return { options, given };
+  const fail = (message: string): never => command.error(`error: ${message}`);
+  return { options, given, fail };
 }
 
 /**
@@ -104,13 +105,13 @@ const sizeOf = ({ dimensions, context }: Settings) => ({
   embedding: Math.ceil(dimensions / 2),
 });
 
-async function resume(given: (name: string) => boolean, options: Options) {
+async function resume({ options, given, fail }: ReturnType<typeof parseOptions>) {
   const found = await loadCheckpoint(folder);
-  if (!found) throw new Error(`there is no checkpoint in ${folder}`);
+  if (!found) return fail(`there is no checkpoint in ${path.relative(process.cwd(), folder)}`);
   const state = found.state as State;
   for (const name of Object.keys(state.settings) as (keyof Settings)[])
     if (given(name) && options[name] !== state.settings[name])
-      throw new Error(`the checkpoint has --${name} ${state.settings[name]}`);
+      fail(`the checkpoint was made with --${name} ${state.settings[name]}`);
   return { ...found, state };
 }
 
@@ -204,10 +205,11 @@ async function report(
 }
 
 async function main(): Promise<void> {
-  const { options, given } = parseOptions();
+  const parsed = parseOptions();
+  const { options } = parsed;
   const started = performance.now();
   const interrupted = watchInterrupt();
-  const checkpoint = options.resume ? await resume(given, options) : undefined;
+  const checkpoint = options.resume ? await resume(parsed) : undefined;
   const { dimensions, context, batch, seed } = checkpoint?.state.settings ?? options;
   const settings = { dimensions, context, batch, seed };
   const addresses = loadAddresses();

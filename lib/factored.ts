@@ -61,8 +61,8 @@ export interface SphericalLayerStepped<A> {
 
 /**
  * One exact step of gradient descent on the weights `W = V U + 1 omega^T` of an output layer with a spherical loss, in
- * `O(n d^2 + n^2 d + n^3)` whatever the number of classes c: of V only the rows of the targets are read and written. With
- * {@link SphericalOutputLayer} nobody needs this op; it is what that class calls.
+ * `O(n d^2 + n^2 d + n^3)` for n <= d, else `O(n d^2 + d^3)`, whatever the number of classes c: of V only the rows of the targets
+ * are read and written. With {@link SphericalOutputLayer} nobody needs this op; it is what that class calls.
  *
  * With the sums `s = h . wbar`, `q = h^T Q h` and the target's logit `t`, a row's gradient by its logits is
  * `2 b o + k 1 + a e_y` (`b`, `k`, `a` the derivatives of the loss by `q`, `s`, `t`), so that `W` becomes

@@ -58,6 +58,25 @@ describe('scores', () => {
   });
 });
 
+describe('the condition number', () => {
+  test('is that of the singular values, and a stabilisation brings it down', () => {
+    const random = new Random(7);
+    const layer = SphericalOutputLayer.create(tensor(values(random, 60, 1), 6), {
+      loss: 'mse',
+      stabilizePeriod: 0,
+    });
+    // One row: U is 1 but for 1 - 2 rate |h|^2 along h.
+    const h = Float64Array.of(1, 0, 2, 0, 0, 2);
+    layer.step(tensor(h, 6), Int32Array.of(3), (1 - 1 / 50) / 18);
+    expect(Math.abs(layer.condition() / 50 - 1)).toBeLessThan(1e-3);
+    const W = layer.weight();
+    expect(layer.stabilize()).toBe(1);
+    expect(Math.abs(layer.condition() - 1)).toBeLessThan(1e-3);
+    expect(distance(layer.weight(), W)).toBeLessThan(1e-14);
+    expect(layer.stabilize()).toBe(0);
+  });
+});
+
 describe('random weights', () => {
   test('have the spread that was asked for, and come from the seed', () => {
     const options = { classes: 400, dimensions: 50, seed: 3, stabilizePeriod: 0 } as const;

@@ -184,12 +184,33 @@ describe('a singular factor', () => {
           dense.step(h, target, rate);
           layer.step(tensor(typed(h, double), 4), target, rate);
           expect(distance(layer.weight(), dense.W)).toBeLessThan(double ? 1e-13 : 1e-6);
-          if (step === 2) expect(layer.condition()).toBe(1);
+          if (step === 2) expect(layer.condition()).toBeCloseTo(1, 3);
         }
         const { Q, wbar, inverse } = drift(layer);
         expect(Math.max(Q, wbar)).toBeLessThan(double ? 1e-13 : 1e-6);
         expect(inverse).toBeLessThan(1e-13);
       });
+  test('of more rows than dimensions', () => {
+    // 2 rate H^T H is 1 in its first place.
+    const hidden = new Float64Array(24);
+    [0, 0, 1, 2, 3, 3].forEach((axis, i) => {
+      hidden[4 * i + axis] = axis === 3 ? 0.5 : 1;
+    });
+    const targets = Int32Array.of(1, 8, 1, 0, 3, 3);
+    const W = values(new Random(5), 40, 0.5);
+    const layer = SphericalOutputLayer.create(tensor(W.slice(), 4), {
+      loss: 'mse',
+      reduction: 'sum',
+    });
+    const dense = new DenseLayer(W, 4, { loss: 'mse', reduction: 'sum' });
+    for (const rate of [0.1, 0.25, 0.1]) {
+      dense.step(hidden, targets, rate);
+      layer.step(tensor(hidden, 4), targets, rate);
+      expect(distance(layer.weight(), dense.W)).toBeLessThan(1e-13);
+      if (rate === 0.25) expect(layer.condition()).toBeCloseTo(1, 3);
+    }
+    expect(drift(layer).Q).toBeLessThan(1e-13);
+  });
 });
 
 describe('ignored rows', () => {

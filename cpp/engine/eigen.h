@@ -1,10 +1,17 @@
 // Eigenvalues and eigenvectors of a symmetric matrix in double: Householder's tridiagonal form, then implicit QL (Martin, Reinsch and
-// Wilkinson; Dubrulle). Scalar, in one order.
+// Wilkinson; Dubrulle). Inner loops run along rows in vectors, in one order.
 #pragma once
-#include "kernel.h"
+#include "wide.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+
+// x(k) for whole vectors of doubles, then for what is left.
+template <class F> LC_FN void alongRow(size_t begin, size_t end, F&& body) {
+  size_t k = begin;
+  for (; k + lanes<f64x8> <= end; k += lanes<f64x8>) body(k, f64x8{});
+  for (; k < end; ++k) body(k, 0.0);
+}
 
 // v [n, n] holds the matrix, and afterwards the eigenvectors as rows, where the inner loops run along them. d: eigenvalues; e: room for
 // n numbers.
@@ -32,12 +39,19 @@ inline void tridiagonalize(double* v, size_t n, double* d, double* e) {
       for (size_t j = 0; j < i; ++j) {
         const double t = d[j];
         v[i * n + j] = t;
-        double sum = e[j] + v[j * n + j] * t;
-        for (size_t k = j + 1; k < i; ++k) {
-          sum += v[j * n + k] * d[k];
-          e[k] += v[j * n + k] * t;
-        }
-        e[j] = sum;
+        const double* row = v + j * n;
+        double sum = e[j] + row[j] * t;
+        f64x8 sums = broadcast<f64x8>(0);
+        alongRow(j + 1, i, [&](size_t k, auto lane) LC_LAMBDA {
+          using W = decltype(lane);
+          const W x = load<W>(row + k), product = x * load<W>(d + k);
+          if constexpr (lanes<W> == 1)
+            sum += product;
+          else
+            sums = sums + product;
+          store(e + k, load<W>(e + k) + x * t);
+        });
+        e[j] = sum + logitcore::LOGITCORE_LEVEL::sum(sums);
       }
       double dot = 0;
       for (size_t j = 0; j < i; ++j) {
@@ -48,7 +62,11 @@ inline void tridiagonalize(double* v, size_t n, double* d, double* e) {
       for (size_t j = 0; j < i; ++j) e[j] -= half * d[j];
       for (size_t j = 0; j < i; ++j) {
         const double f1 = d[j], g1 = e[j];
-        for (size_t k = j; k < i; ++k) v[j * n + k] -= f1 * e[k] + g1 * d[k];
+        double* row = v + j * n;
+        alongRow(j, i, [&](size_t k, auto lane) LC_LAMBDA {
+          using W = decltype(lane);
+          store(row + k, load<W>(row + k) - (load<W>(e + k) * f1 + load<W>(d + k) * g1));
+        });
         d[j] = v[j * n + i - 1];
         v[j * n + i] = 0;
       }
@@ -63,9 +81,12 @@ inline void tridiagonalize(double* v, size_t n, double* d, double* e) {
     if (h != 0) {
       for (size_t k = 0; k <= i; ++k) d[k] = v[(i + 1) * n + k] / h;
       for (size_t j = 0; j <= i; ++j) {
-        double g = 0;
-        for (size_t k = 0; k <= i; ++k) g += v[(i + 1) * n + k] * v[j * n + k];
-        for (size_t k = 0; k <= i; ++k) v[j * n + k] -= g * d[k];
+        double* row = v + j * n;
+        const double g = dotWide(v + (i + 1) * n, row, i + 1);
+        alongRow(0, i + 1, [&](size_t k, auto lane) LC_LAMBDA {
+          using W = decltype(lane);
+          store(row + k, load<W>(row + k) - load<W>(d + k) * g);
+        });
       }
     }
     for (size_t k = 0; k <= i; ++k) v[(i + 1) * n + k] = 0;
@@ -119,11 +140,13 @@ inline void diagonalize(double* v, size_t n, double* d, double* e) {
         c = p / r;
         p = c * d[i] - s * g;
         d[i + 1] = h + s * (c * g + s * d[i]);
-        for (size_t k = 0; k < n; ++k) {
-          h = v[(i + 1) * n + k];
-          v[(i + 1) * n + k] = s * v[i * n + k] + c * h;
-          v[i * n + k] = c * v[i * n + k] - s * h;
-        }
+        double *low = v + i * n, *high = low + n;
+        alongRow(0, n, [&](size_t k, auto lane) LC_LAMBDA {
+          using W = decltype(lane);
+          const W x = load<W>(low + k), y = load<W>(high + k);
+          store(high + k, x * s + y * c);
+          store(low + k, x * c - y * s);
+        });
       }
       p = -s * s2 * c3 * after * e[l] / next;
       e[l] = s * p;

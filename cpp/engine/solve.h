@@ -9,11 +9,11 @@ constexpr size_t kSolveBlock = 32;
 
 // y += factor x
 inline void addRow(double factor, const double* x, double* y, size_t n) {
+  constexpr size_t L = lanes<f64x8>;
   const f64x8 f = broadcast<f64x8>(factor);
-  for (size_t j = 0; j < n; j += kWide) {
-    const size_t count = n - j < kWide ? n - j : kWide;
-    writeWide(y + j, fma(f, readWide(x + j, count), readWide(y + j, count)), count);
-  }
+  size_t j = 0;
+  for (; j + L <= n; j += L) store(y + j, fma(f, load<f64x8>(x + j), load<f64x8>(y + j)));
+  for (; j < n; ++j) y[j] = fma(factor, x[j], y[j]);
 }
 inline void scaleRow(double factor, double* x, size_t n) {
   for (size_t j = 0; j < n; ++j) x[j] *= factor;

@@ -1,8 +1,8 @@
 // Sweeps over the D rows of a factored layer, in pieces of a fixed number of rows that are taken one after another, in double: sums
 // over classes have one order, and no sweep needs memory of the size of V.
 #pragma once
+#include "../engine/dense.h"
 #include "../engine/eigen.h"
-#include "../engine/product.h"
 #include "../engine/solve.h"
 #include "factored.h"
 

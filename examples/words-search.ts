@@ -13,8 +13,8 @@ const searchAddress = 4;
 
 /** The best of the search below at the default settings. */
 export const recipes: Readonly<Record<Kind, Recipe>> = {
-  'z-loss': { kind: 'z-loss', a: 0.1, b: 10, outputRate: 1, hiddenRate: 0.05 },
-  softmax: { kind: 'softmax', outputRate: 1, hiddenRate: 0.05 },
+  'z-loss': { kind: 'z-loss', a: 0.02, b: 5, outputRate: 1, hiddenRate: 0.2 },
+  softmax: { kind: 'softmax', outputRate: 2, hiddenRate: 0.1 },
 };
 
 /**
@@ -23,14 +23,14 @@ export const recipes: Readonly<Record<Kind, Recipe>> = {
  */
 const stages: Readonly<Record<Kind, readonly ((best: Recipe) => readonly Recipe[])[]>> = {
   'z-loss': [
-    (best) => grid([0.02, 0.05, 0.1, 0.2], [5, 10, 20], (a, b) => ({ ...best, a, b })),
-    (best) => grid([0.3, 1, 3], [0.02, 0.05, 0.1], rates(best)),
+    (best) => grid([0.01, 0.02, 0.05, 0.1], [5, 10, 20], (a, b) => ({ ...best, a, b })),
+    (best) => grid([1, 3, 10], [0.05, 0.1, 0.2], rates(best)),
   ],
-  softmax: [(best) => grid([0.5, 2, 8], [0.02, 0.05, 0.1], rates(best))],
+  softmax: [(best) => grid([1, 2, 4], [0.05, 0.1, 0.2], rates(best))],
 };
 const start: Readonly<Record<Kind, Recipe>> = {
-  'z-loss': { kind: 'z-loss', a: 0.1, b: 10, outputRate: 1, hiddenRate: 0.05 },
-  softmax: { kind: 'softmax', outputRate: 2, hiddenRate: 0.05 },
+  'z-loss': { kind: 'z-loss', a: 0.1, b: 10, outputRate: 3, hiddenRate: 0.1 },
+  softmax: { kind: 'softmax', outputRate: 2, hiddenRate: 0.1 },
 };
 /** About the updates of a dense step in the time of one factored step, at the default settings. */
 const softmaxShare = 1 / 8;

@@ -90,13 +90,18 @@ function parseOptions() {
  * Ctrl+C ends the run after the step under way. One that comes a second later or more ends the process at once; until then it may be
  * the first again, handed on by npm or tsx.
  */
-function watchInterrupt(): () => boolean {
+function watchInterrupt() {
   let since: number | undefined;
-  process.on('SIGINT', () => {
+  const note = (): void => {
     since ??= performance.now();
     if (performance.now() - since > 1000) process.exit(130);
-  });
-  return () => since !== undefined;
+  };
+  process.on('SIGINT', note);
+  return {
+    interrupted: () => since !== undefined,
+    /** Ctrl+C ends the process again. */
+    release: () => process.off('SIGINT', note),
+  };
 }
 
 const sizeOf = ({ dimensions, context }: Settings) => ({
@@ -208,7 +213,7 @@ async function main(): Promise<void> {
   const parsed = parseOptions();
   const { options } = parsed;
   const started = performance.now();
-  const interrupted = watchInterrupt();
+  const { interrupted, release } = watchInterrupt();
   const checkpoint = options.resume ? await resume(parsed) : undefined;
   const { dimensions, context, batch, seed } = checkpoint?.state.settings ?? options;
   const settings = { dimensions, context, batch, seed };
@@ -236,11 +241,15 @@ async function main(): Promise<void> {
     : kinds.map((kind) => Model.create(recipes[kind], size, seed));
   for (const { recipe } of models)
     console.log(`${titles[recipe.kind].padEnd(20)} ${describeRecipe(recipe)}`);
+  console.log(
+    '(the best of `--search 2500`, which trains and measures on the other addresses only)',
+  );
   const finished = await train(models, corpus, { settings, seconds }, interrupted);
   if (!finished) {
     console.log(`interrupted; \`npm run example:words -- --resume\` goes on`);
     return;
   }
+  release(); // all is saved
   const measured = options.measure ?? (options.quick ? 5000 : heldOut.positions.length);
   await report(models, corpus, sample(heldOut.positions, measured, seed), batch);
   await drawCurves(

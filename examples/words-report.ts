@@ -1,4 +1,5 @@
 /** What a run prints. */
+import cliProgress from 'cli-progress';
 import { matmul, topK } from 'logitcore';
 import { depths, qualityOf, type Quality } from './words-measure.js';
 import type { Kind, Model, Recipe } from './words-models.js';
@@ -8,6 +9,13 @@ export const titles: Record<Kind, string> = {
   'z-loss': 'Z-loss, factored',
   softmax: 'log-softmax, dense',
 };
+
+/** A bar that leaves Ctrl+C and the terminal's settings alone, for work that has nothing to save. */
+export const progressBar = (format: string): cliProgress.SingleBar =>
+  new cliProgress.SingleBar(
+    { format, clearOnComplete: true, gracefulExit: false, linewrap: true },
+    cliProgress.Presets.shades_classic,
+  );
 
 export function describeRecipe(recipe: Recipe): string {
   const { hiddenRate, outputRate } = recipe;

@@ -1,10 +1,9 @@
 /** How the models learn, and how that was chosen: a grid for each, on addresses that are neither trained on nor held out. */
-import cliProgress from 'cli-progress';
 import type { Quality } from './words-measure.js';
 import { kinds, Model, type Kind, type Recipe } from './words-models.js';
 import type { NetworkSize } from './words-network.js';
-import { describeRecipe, tableHead, tableLine, titles } from './words-report.js';
-import { Batches, buildCorpus, sample, splitAddresses } from './words-text.js';
+import { describeRecipe, progressBar, tableHead, tableLine, titles } from './words-report.js';
+import { Batches, buildCorpus, sample, splitAddresses, type Corpus } from './words-text.js';
 import { breathe, measureModel } from './words-train.js';
 
 /** Which of every ten addresses is held out, and of what is left, which of every ten the search measures on. */
@@ -43,6 +42,9 @@ function rates(best: Recipe) {
   return (outputRate: number, hiddenRate: number): Recipe => ({ ...best, outputRate, hiddenRate });
 }
 
+/** The best of the last stage are trained again for so many times the updates, about as many as a run of the example has. */
+const finalists = { recipes: 3, times: 6 };
+
 export interface Search {
   readonly addresses: readonly (readonly string[])[];
   readonly size: Omit<NetworkSize, 'types'>;
@@ -50,49 +52,50 @@ export interface Search {
   readonly seed: number;
   /** Updates of every Z-loss recipe; log-softmax gets fewer. */
   readonly updates: number;
-  readonly interrupted: () => boolean;
 }
 
-/** Tries all stages and prints their recipes, the best mean reciprocal rank first. */
+/** Tries all stages, then the finalists, and prints them, the best mean reciprocal rank first. */
 export async function search(options: Search): Promise<void> {
-  const { size, batch, seed, interrupted } = options;
-  const { training: addresses } = splitAddresses(options.addresses, heldOutAddress);
-  const { vocabulary, training, heldOut } = buildCorpus(addresses, size.context, searchAddress);
-  const positions = sample(heldOut.positions, 5000, seed);
+  const { addresses, size } = options;
+  const { training } = splitAddresses(addresses, heldOutAddress);
+  const corpus = buildCorpus(training, size.context, searchAddress);
   for (const kind of kinds) {
     const updates = Math.ceil(options.updates * (kind === 'softmax' ? softmaxShare : 1));
-    let best = start[kind];
-    for (const stage of stages[kind]) {
-      const recipes = stage(best);
-      const bar = new cliProgress.SingleBar(
-        { format: `${titles[kind]} {bar} {value} of {total} updates`, clearOnComplete: true },
-        cliProgress.Presets.shades_classic,
-      );
-      bar.start(recipes.length * updates, 0);
-      const results: { recipe: Recipe; quality: Quality; line: string }[] = [];
-      for (const recipe of recipes) {
-        const model = Model.create(recipe, { ...size, types: vocabulary.length }, seed);
-        const batches = new Batches(training, size.context, batch, seed);
-        for (let i = 0; i < updates; i++) {
-          model.step(batches.at(i), i / updates);
-          if (i % 20 === 0) {
-            bar.increment(20);
-            await breathe();
-            if (interrupted()) {
-              bar.stop();
-              return;
-            }
-          }
-        }
-        const quality = await measureModel(model, heldOut, positions);
-        model.output.dispose();
-        results.push({ recipe, quality, line: tableLine('', quality) });
-      }
-      bar.stop();
-      results.sort((a, b) => b.quality.reciprocalRank - a.quality.reciprocalRank);
-      console.log(`${titles[kind]}, ${updates} updates each:\n${tableHead()}`);
-      for (const { recipe, line } of results) console.log(`${line}  ${describeRecipe(recipe)}`);
-      best = results[0].recipe;
-    }
+    let found: readonly Recipe[] = [start[kind]];
+    for (const stage of stages[kind])
+      found = await ranked(stage(found[0]), updates, corpus, options);
+    await ranked(found.slice(0, finalists.recipes), finalists.times * updates, corpus, options);
   }
+}
+
+/** Trains each recipe, prints what came of it, and returns them in order. */
+export async function ranked(
+  recipes: readonly Recipe[],
+  updates: number,
+  { vocabulary, training, heldOut }: Corpus,
+  { size, batch, seed }: Search,
+): Promise<Recipe[]> {
+  const title = titles[recipes[0].kind];
+  const bar = progressBar(`${title} {bar} {value} of {total} updates`);
+  bar.start(recipes.length * updates, 0);
+  const positions = sample(heldOut.positions, 5000, seed);
+  const results: { recipe: Recipe; quality: Quality }[] = [];
+  for (const recipe of recipes) {
+    const model = Model.create(recipe, { ...size, types: vocabulary.length }, seed);
+    const batches = new Batches(training, size.context, batch, seed);
+    for (let i = 0; i < updates; i++) {
+      model.step(batches.at(i), i / updates);
+      if (i % 20 > 0) continue;
+      bar.increment(20);
+      await breathe();
+    }
+    results.push({ recipe, quality: await measureModel(model, heldOut, positions) });
+    model.output.dispose();
+  }
+  bar.stop();
+  results.sort((a, b) => b.quality.reciprocalRank - a.quality.reciprocalRank);
+  console.log(`${title}, ${updates} updates each:\n${tableHead()}`);
+  for (const { recipe, quality } of results)
+    console.log(`${tableLine('', quality)}  ${describeRecipe(recipe)}`);
+  return results.map(({ recipe }) => recipe);
 }

@@ -17,6 +17,7 @@ import {
   byFrequency,
   describeRecipe,
   guesses,
+  progressBar,
   tableHead,
   tableLine,
   titles,
@@ -182,10 +183,7 @@ async function report(
   positions: Int32Array,
   batch: number,
 ): Promise<void> {
-  const bar = new cliProgress.SingleBar(
-    { format: 'ranks of held-out words {bar} {percentage} %', clearOnComplete: true },
-    cliProgress.Presets.shades_classic,
-  );
+  const bar = progressBar('ranks of held-out words {bar} {percentage} %');
   bar.start(models.length * positions.length, 0);
   const lines: string[] = [];
   for (const model of models) {
@@ -213,16 +211,16 @@ async function main(): Promise<void> {
   const parsed = parseOptions();
   const { options } = parsed;
   const started = performance.now();
-  const { interrupted, release } = watchInterrupt();
   const checkpoint = options.resume ? await resume(parsed) : undefined;
   const { dimensions, context, batch, seed } = checkpoint?.state.settings ?? options;
   const settings = { dimensions, context, batch, seed };
   const addresses = loadAddresses();
   if (options.search !== undefined) {
     const size = sizeOf(settings);
-    await search({ addresses, size, batch, seed, updates: options.search, interrupted });
+    await search({ addresses, size, batch, seed, updates: options.search });
     return;
   }
+  const { interrupted, release } = watchInterrupt();
   const seconds = options.seconds ?? checkpoint?.state.seconds ?? (options.quick ? 8 : 90);
   const corpus = buildCorpus(addresses, context, heldOutAddress);
   const { vocabulary, training, heldOut } = corpus;

@@ -140,13 +140,20 @@ describe('divergences of distillation', () => {
   });
   test('nearly equal rows keep the digits of their distance in float32', () => {
     const random = new Random(3);
-    const student = Float32Array.from({ length: 300 }, () => 3 * random.normal());
-    const teacher = student.map((x, i) => x + (i % 2 ? 1e-3 : -1e-3) * (1 + (i % 5)));
     const tensor = (data: Float32Array) => ({ data, shape: [1, 300] });
-    const { loss } = op('totalVariation')(tensor(student), tensor(teacher));
-    const [p, q] = [softmax([...student]), softmax([...teacher])];
-    const wanted = p.reduce((a, pj, j) => a + Math.abs(pj - q[j]) / 2, 0);
-    expect(Math.abs((loss as number) / wanted - 1)).toBeLessThan(1e-5);
+    const studentRow = () => Float32Array.from({ length: 300 }, () => 3 * random.normal());
+    // Of the distance, here a thousandth, a unit in the last place of a probability is 6e-5; what a row shows is a matter of luck.
+    const errors = Array.from({ length: 99 }, () => {
+      const student = studentRow();
+      const teacher = student.map((x, i) => x + (i % 2 ? 1e-3 : -1e-3) * (1 + (i % 5)));
+      const { loss } = op('totalVariation')(tensor(student), tensor(teacher));
+      const [p, q] = [softmax([...student]), softmax([...teacher])];
+      const wanted = p.reduce((a, pj, j) => a + Math.abs(pj - q[j]) / 2, 0);
+      return Math.abs((loss as number) / wanted - 1);
+    }).sort((a, b) => a - b);
+    expect(errors[49]).toBeLessThan(4e-6);
+    expect(errors[98]).toBeLessThan(1e-4);
+    const student = studentRow();
     for (const [name] of divergences) {
       const same = op(name)(tensor(student), tensor(student.slice()), { grad: true });
       expect(same.loss).toBe(0);

@@ -81,7 +81,8 @@ template <class T> LC_FN void loadTurned(const T* from, std::size_t step, Vec<T>
   for (std::size_t j = 0; j < kTurned<T>; ++j) out[j] = joinRegisters(a[j], b[j]);
 }
 
-// to[j * toStep + i] = from[i * step + j] for i, j below kSquare, j in ascending order.
+// to[j * toStep + i] = from[i * step + j] for i, j below kSquare, j in ascending order: packed panels are narrower than a square, so that
+// what one row writes too much the next one overwrites.
 template <class T> LC_FN void transposeSquare(const T* from, std::size_t step, T* to, std::size_t toStep) {
   for (std::size_t j = 0; j < kSquare<T>; j += kTurned<T>) {
     typename RegisterOf<T>::type part[kTurned<T>];
@@ -99,8 +100,8 @@ template <class T> LC_FN void loadTurned(const T* from, std::size_t step, Vec<T>
   }
 }
 template <class T> LC_FN void transposeSquare(const T* from, std::size_t step, T* to, std::size_t toStep) {
-  for (std::size_t i = 0; i < kSquare<T>; i += 4)
-    for (std::size_t j = 0; j < kSquare<T>; j += 4) transposeFour(from + i * step + j, step, to + j * toStep + i, toStep);
+  for (std::size_t j = 0; j < kSquare<T>; ++j)
+    for (std::size_t i = 0; i < kSquare<T>; ++i) to[j * toStep + i] = from[i * step + j];
 }
 #endif
 

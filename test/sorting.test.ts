@@ -20,8 +20,8 @@ const kinds: Readonly<Record<string, Make>> = {
   'half masked': (_, random) => () => (random.uniform() < 0.5 ? -Infinity : random.bell()),
   'in a narrow range': (_, random) => () => 1 + random.integer(0, 999) * 1e-6,
 };
-// Insertion, digits of 8 bits, digits of 11 bits, split by the leading digits.
-const lengths = [1, 2, 31, 33, 100, 1000, 4095, 5000, 1_100_000];
+// Insertion, ranks, digits of 8 bits, digits of 11 bits, split by the leading digits.
+const lengths = [1, 2, 8, 9, 33, 128, 129, 1000, 4095, 5000, 1_100_000];
 
 function arrayOf(Type: Constructor, length: number, value: (i: number) => number): Real {
   const x = new Type(length);

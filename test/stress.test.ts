@@ -18,6 +18,14 @@ describe('workers', () => {
   });
 });
 
+test('inputs that another thread overwrites meanwhile give wrong numbers at most', async () => {
+  const ended = await runScript('scribble-run.ts', ['5']);
+  expect(ended, ended.stderr).toMatchObject({ code: 0, signal: null });
+  const { calls, samples } = JSON.parse(ended.stdout) as { calls: number; samples: number };
+  expect(samples).toBeGreaterThan(500);
+  expect(calls).toBeGreaterThanOrEqual(samples);
+});
+
 test('100 000 calls of all ops leave no memory behind', async () => {
   const ended = await runScript('memory-run.ts', ['100000'], { flags: ['--expose-gc'] });
   expect(ended, ended.stderr).toMatchObject({ code: 0, signal: null });

@@ -1,4 +1,5 @@
 // node scripts/native.mjs test      builds and runs the C++ tests
+//                         threads   builds and runs the checks of the thread pools alone
 //                         accuracy  compares exp and log with float64 over every float32
 //                         matrix    measures products of matrices against the peak of this machine
 //                         peak      that peak alone, as JSON
@@ -44,6 +45,11 @@ const tasks = {
   test() {
     build();
     run('ctest', ['--test-dir', folder, '--output-on-failure', '--no-tests=error']);
+  },
+  threads() {
+    build('threads_check');
+    // Address space randomisation beyond 28 bits, a default of newer kernels, is more than older runtimes of the sanitizer take.
+    run('setarch', ['-R', path.join(folder, 'threads_check')]);
   },
   accuracy() {
     build('simd_check');

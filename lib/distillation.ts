@@ -274,6 +274,7 @@ export interface CurriculumTemperatureOptions {
   gradTemperature?: number;
 }
 
+/** What {@link curriculumTemperature} returns. */
 export interface CurriculumTemperature {
   temperature: number;
   lambda: number;

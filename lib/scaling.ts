@@ -18,6 +18,7 @@ export interface LrSensitivityOptions {
   ranges?: readonly (readonly [number, number])[];
 }
 
+/** What {@link lrSensitivity} returns. */
 export interface LrSensitivity {
   /** That of the range with the smallest. */
   sensitivity: number;
@@ -130,6 +131,7 @@ export interface MuParamRulesOptions {
   variant?: 'standard' | 'simple' | 'intermediate' | 'full';
 }
 
+/** What {@link muParamRules} returns. */
 export interface MuParamRules {
   /** Learning rate of linear layers. */
   linearLearningRate: number;

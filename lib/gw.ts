@@ -46,6 +46,7 @@ export interface EntropicGwProgress {
   value: number;
 }
 
+/** Options of {@link entropicGW}. */
 export interface EntropicGwOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Weights of the nodes of C `[n]`, at least 0, of any positive sum; default uniform. */
   p?: A;

@@ -170,6 +170,7 @@ export function muParamRules(options: MuParamRulesOptions): MuParamRules {
   };
 }
 
+/** Options of {@link fitScalingTrend}. */
 export interface ScalingTrendOptions {
   /** Degree of the polynomial in log10(size), an integer in [0, 8]; default 2. */
   degree?: number;

@@ -3,6 +3,7 @@
 
 import {
   COMMANDS,
+  Cursor,
   functionName,
   GREEK,
   NAMED,
@@ -23,41 +24,24 @@ interface Piece {
   readonly inner?: string;
 }
 
-const END: Token = { kind: 'end', text: '', before: true, after: true };
-
-class Parser {
-  private at = 0;
+class Parser extends Cursor {
   private bars: string[] = [];
+  private parentheses = 0;
   private inKl = false;
-  /** How many parentheses, brackets, bars, indices and exponents are open. */
-  private enclosed = 0;
+  /** How many parentheses, brackets, bars, indices and exponents are open. Where any is, fractions have a slash. */
+  private enclosed: number;
   /** Whether something was seen that only formulas have. */
   mathematical = false;
 
-  constructor(private readonly tokens: readonly Token[]) {}
+  constructor(tokens: readonly Token[], inline: boolean) {
+    super(tokens);
+    this.enclosed = inline ? 1 : 0;
+  }
 
   parse(): string {
     const { tex } = this.relation();
     if (this.peek().kind !== 'end') throw new NoFormula();
     return tex;
-  }
-
-  private peek(ahead = 0): Token {
-    return this.tokens[this.at + ahead] ?? END;
-  }
-
-  private is(text: string): boolean {
-    return this.peek().kind === 'sign' && this.peek().text === text;
-  }
-
-  private take(text: string): boolean {
-    if (!this.is(text)) return false;
-    this.at += 1;
-    return true;
-  }
-
-  private need(text: string): void {
-    if (!this.take(text)) throw new NoFormula();
   }
 
   private relation(): Piece {
@@ -100,7 +84,7 @@ class Parser {
     const sides = [this.peek(-1), this.peek(1)];
     const words = sides.filter(({ kind, text }) => kind === 'name' && text.length > 1).length;
     const numbers = sides.filter(({ kind }) => kind === 'number').length;
-    if (words > 0 && !(this.enclosed > 0 && numbers > 0)) throw new NoFormula();
+    if (words > 0 && !(this.parentheses > 0 && numbers > 0)) throw new NoFormula();
   }
 
   /** Factors side by side; what is divided goes over what it is divided by, from left to right. */
@@ -154,7 +138,7 @@ class Parser {
   }
 
   private quotient(over: Piece, under: Piece[]): Piece {
-    // Fractions in parentheses, indices or exponents would be too small to read.
+    // Fractions there would be too small to read.
     if (this.enclosed > 0) return { tex: [over, ...under].map(({ tex }) => tex).join(' / ') };
     const below = under.length === 1 ? (under[0].inner ?? under[0].tex) : under.reduce(beside).tex;
     return { tex: `\\frac{${over.inner ?? over.tex}}{${below}}` };
@@ -213,9 +197,10 @@ class Parser {
   }
 
   private number({ text, before }: Token): Piece {
-    const [digits, exponent] = text.split('e');
-    if (exponent !== undefined)
+    if (text.includes('e')) {
+      const [digits, exponent] = text.split('e');
       return { tex: `${digits === '1' ? '' : `${digits} \\cdot `}10^{${exponent}}` };
+    }
     // A one that multiplies is the vector of ones.
     const next = this.peek();
     const previous = this.peek(-2);
@@ -294,6 +279,7 @@ class Parser {
     const bars = this.bars;
     this.bars = [];
     this.enclosed += 1;
+    this.parentheses += 1;
     let tex = this.choice();
     while (!this.is(close)) {
       const divergence = this.inKl && this.take('||');
@@ -302,6 +288,7 @@ class Parser {
     }
     this.need(close);
     this.enclosed -= 1;
+    this.parentheses -= 1;
     this.bars = bars;
     return tex;
   }
@@ -398,12 +385,12 @@ const SHAPE = /^(?:[A-Za-z]+ )?\[[^=[\]]*\]$/;
 /** A product of letters and numbers. */
 const LETTERS = /^(?:\d+|[A-Za-z])(?: [A-Za-z])*$/;
 
-/** The TeX of a formula in plain text; undefined if the text is something else. */
-export function texOf(source: string): string | undefined {
+/** The TeX of a formula in plain text, within a line or on its own; undefined if the text is something else. */
+export function texOf(source: string, place: 'inline' | 'display'): string | undefined {
   const text = source.trim();
   if (SHAPE.test(text)) return undefined;
   try {
-    const parser = new Parser(tokenize(text));
+    const parser = new Parser(tokenize(text), place === 'inline');
     const tex = parser.parse();
     return parser.mathematical || LETTERS.test(text) ? tex : undefined;
   } catch (error) {

@@ -32,8 +32,9 @@ interface Formula {
   readonly display: boolean;
 }
 
-/** A formula of this many characters or more is easier to read on a line of its own. */
+/** From so many characters on a formula is easier to read on a line of its own, and earlier if it has a fraction. */
 const LONG = 45;
+const LONG_FRACTION = 26;
 
 export function extendMarkdown(parser: MarkdownParser): void {
   parser.core.ruler.before('normalize', 'papers', (state) => {
@@ -54,16 +55,18 @@ export function extendMarkdown(parser: MarkdownParser): void {
 export function linkPapers(text: string): string {
   return text.replace(
     /(?<!\[)arXiv\s+(\d{4}\.\d{4,5})/g,
-    (_, id: string) => `[arXiv ${id}](https://arxiv.org/abs/${id})`,
+    (_, id: string) => `[arXiv\u00a0${id}](https://arxiv.org/abs/${id})`,
   );
 }
 
 function markFormulas(children: Token[]): void {
   children.forEach((token, i) => {
     if (token.type !== 'code_inline') return;
-    const tex = texOf(token.content);
-    if (tex === undefined) return;
-    const display = token.content.length >= LONG;
+    const displayed = texOf(token.content, 'display');
+    if (displayed === undefined) return;
+    const long = displayed.includes('\\frac') ? LONG_FRACTION : LONG;
+    const display = token.content.length >= long;
+    const tex = display ? displayed : (texOf(token.content, 'inline') ?? displayed);
     const next = children.at(i + 1);
     let end = '';
     if (display && next?.type === 'text') {

@@ -50,6 +50,33 @@ export function tokenize(source: string): Token[] {
   return found.map((token, i) => ({ ...token, after: found[i + 1]?.before ?? true }));
 }
 
+const END: Token = { kind: 'end', text: '', before: true, after: true };
+
+/** A place among tokens. */
+export class Cursor {
+  protected at = 0;
+
+  constructor(protected readonly tokens: readonly Token[]) {}
+
+  protected peek(ahead = 0): Token {
+    return this.tokens[this.at + ahead] ?? END;
+  }
+
+  protected is(text: string): boolean {
+    return this.peek().kind === 'sign' && this.peek().text === text;
+  }
+
+  protected take(text: string): boolean {
+    if (!this.is(text)) return false;
+    this.at += 1;
+    return true;
+  }
+
+  protected need(text: string): void {
+    if (!this.take(text)) throw new NoFormula();
+  }
+}
+
 export function symbol(text: string): string {
   if (GREEK.test(text)) return SHORT_GREEK[text] ?? `\\${text}`;
   const numbered = /^([A-Za-z]|[a-z]+)(\d+)$/.exec(text);

@@ -23,7 +23,7 @@ import {
 import { families } from '../ops.mjs';
 
 /** Headings of families whose file names say too little. */
-const TITLES: Readonly<Record<string, string>> = {
+const TITLES: Readonly<Partial<Record<string, string>>> = {
   alignment: 'AlignDistil',
   binary: 'binary classes',
   bits: 'encodings of mixed precision',
@@ -44,7 +44,7 @@ const TITLES: Readonly<Record<string, string>> = {
   uld: 'universal logit distillation',
 };
 
-const PAGES: Readonly<Record<string, string>> = { 'bench/results/table': 'Measurements' };
+const PAGES: Readonly<Partial<Record<string, string>>> = { 'bench/results/table': 'Measurements' };
 const MAIN = 'logitcore';
 const PROMISES = 'logitcore/promises';
 
@@ -59,7 +59,7 @@ export function plugin(app: Application): void {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     const main = childrenOf(project, MAIN);
     for (const declaration of main.values()) {
-      describeOptions(declaration);
+      describeOptions(declaration, main);
       // TypeDoc would take the category alone for a comment.
       if (!isDocumented(declaration)) app.logger.warn(`${declaration.name} has no comment`);
       const file = project.getSymbolIdFromReflection(declaration)?.fileName ?? '';
@@ -137,16 +137,18 @@ function addCategory(declaration: DeclarationReflection, category: string): void
 }
 
 /** Options need no words beyond the name of the op they belong to. */
-function describeOptions(declaration: DeclarationReflection): void {
-  const op = /^(\w+)Options$/.exec(declaration.name)?.[1];
-  if (!op || declaration.comment?.summary.length) return;
-  declaration.comment ??= new Comment();
-  const name = op.charAt(0).toLowerCase() + op.slice(1);
-  declaration.comment.summary = [
+function describeOptions(
+  declaration: DeclarationReflection,
+  main: ReadonlyMap<string, DeclarationReflection>,
+): void {
+  const name = /^(\w+)Options$/.exec(declaration.name)?.[1] ?? '';
+  const op = main.get(name.charAt(0).toLowerCase() + name.slice(1));
+  if (!op || declaration.hasComment()) return;
+  declaration.comment = new Comment([
     { kind: 'text', text: 'Options of ' },
-    { kind: 'code', text: `\`${name}\`` },
+    link(op),
     { kind: 'text', text: '.' },
-  ];
+  ]);
 }
 
 function childrenOf(project: ProjectReflection, name: string): Map<string, DeclarationReflection> {
@@ -162,11 +164,11 @@ function showPromise(promise: DeclarationReflection, native: DeclarationReflecti
   delete promise.type;
   delete promise.defaultValue;
   promise.kind = ReflectionKind.Function;
-  promise.signatures = native.signatures?.map((op) => {
+  promise.signatures = (native.signatures ?? []).map((op) => {
     const signature = new SignatureReflection(promise.name, ReflectionKind.CallSignature, promise);
     project.registerReflection(signature, undefined, undefined);
     if (op.typeParameters) signature.typeParameters = op.typeParameters;
-    signature.parameters = op.parameters?.map((from) => {
+    signature.parameters = (op.parameters ?? []).map((from) => {
       const to = new ParameterReflection(from.name, ReflectionKind.Parameter, signature);
       project.registerReflection(to, undefined, undefined);
       if (from.type) to.type = from.type;
@@ -209,14 +211,15 @@ function indexOf(
     for (const { name, description, papers } of ops) {
       const target = main.get(name);
       if (!target) throw new Error(`the op ${name} has no page`);
-      const sources = papers.map(({ title, id }) =>
-        id ? `[${title}](https://arxiv.org/abs/${id})` : title,
-      );
+      // The summary links those that it cites.
+      const further = papers
+        .filter(({ title, id }) => !description.includes(id ?? title))
+        .map(({ title, id }) => (id ? `${title}, arXiv ${id}` : title));
       parts.push(
         { kind: 'text', text: '- ' },
         link(target),
         { kind: 'text', text: `: ${description}.` },
-        { kind: 'text', text: sources.length ? ` *${sources.join('; ')}*\n` : '\n' },
+        { kind: 'text', text: further.length ? ` *${further.join('; ')}*\n` : '\n' },
       );
     }
   }

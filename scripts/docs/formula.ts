@@ -375,7 +375,8 @@ class Parser extends Cursor {
 
 function beside(left: Piece, right: Piece): Piece {
   const spoken = left.tex.startsWith('\\text') || right.tex.startsWith('\\text');
-  const space = spoken ? '\\ ' : left.wide || right.wide ? '\\,' : ' ';
+  const words = Number(left.wide ?? false) + Number(right.wide ?? false);
+  const space = spoken ? '\\ ' : ([' ', '\\,', '\\;'][words] ?? '');
   return { tex: `${left.tex}${space}${right.tex}`, wide: right.wide ?? false };
 }
 

@@ -6,6 +6,8 @@ import { texOf } from './formula.js';
 interface Token {
   type: string;
   content: string;
+  /** The language of a block of code. */
+  info: string;
   children: Token[] | null;
   meta: unknown;
 }
@@ -41,7 +43,11 @@ export function extendMarkdown(parser: MarkdownParser): void {
     state.src = linkPapers(state.src);
   });
   parser.core.ruler.push('formulas', ({ tokens }) => {
-    for (const { children } of tokens) if (children) markFormulas(children);
+    for (const token of tokens) {
+      if (token.children) markFormulas(token.children);
+      // TypeDoc would take it for TypeScript.
+      if (token.type === 'fence' && token.info === '') token.info = 'text';
+    }
   });
   parser.renderer.rules.formula = (tokens, index) => {
     const { content, meta } = tokens[index];

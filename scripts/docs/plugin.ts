@@ -10,6 +10,7 @@ import {
   JSX,
   ParameterReflection,
   ReferenceType,
+  ReflectionFlag,
   ReflectionKind,
   Renderer,
   SignatureReflection,
@@ -164,6 +165,7 @@ function showPromise(promise: DeclarationReflection, native: DeclarationReflecti
   delete promise.type;
   delete promise.defaultValue;
   promise.kind = ReflectionKind.Function;
+  promise.flags.setFlag(ReflectionFlag.Const, false);
   promise.signatures = (native.signatures ?? []).map((op) => {
     const signature = new SignatureReflection(promise.name, ReflectionKind.CallSignature, promise);
     project.registerReflection(signature, undefined, undefined);

@@ -36,6 +36,14 @@ def kl_div(logits, teacher):
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
+def standardize(x):
+    return (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-7)
+
+
+def standardized_kl_div(logits, teacher):
+    return 4 * kl_div(standardize(logits) / 2, standardize(teacher) / 2)
+
+
 class Case:
     def __init__(self, request):
         self.op = request["prepare"]
@@ -78,6 +86,8 @@ class Case:
             return self.gradient(lambda x: F.cross_entropy(x, self.targets))
         if self.op == "klDiv+grad":
             return self.gradient(lambda x: kl_div(x, self.teacher))
+        if self.op == "standardizedKlDiv+grad":
+            return self.gradient(lambda x: standardized_kl_div(x, self.teacher))
         if self.op == "zLoss+grad":
             return self.gradient(lambda x: z_loss(x, self.targets))
         return self.forward(preallocated)

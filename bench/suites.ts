@@ -64,6 +64,8 @@ function expectedResults(op: HeadlineName, inputs: HeadlineInputs): Results {
       return mean(reference.crossEntropy(logits, columns, targets));
     case 'klDiv+grad':
       return mean(reference.klDiv(logits, teacher, columns));
+    case 'standardizedKlDiv+grad':
+      return mean(reference.standardizedKlDiv(logits, teacher, columns));
     case 'zLoss+grad':
       return mean(reference.zLoss(logits, columns, targets));
     case 'topK': {

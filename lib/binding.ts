@@ -38,10 +38,13 @@ function* candidates(root: string): Generator<string> {
   for (const file of files) if (!otherLibc || !file.includes(otherLibc)) yield join(folder, file);
 }
 
+/** The file to load instead of all others: a build with a sanitizer, or one that is not where it belongs. */
+const chosen = process.env.LOGITCORE_BINARY;
+
 function load(): { binding: NativeBinding; path: string } {
   const root = packageRoot();
   const failures: string[] = [];
-  for (const file of candidates(root)) {
+  for (const file of chosen ? [chosen] : candidates(root)) {
     if (!existsSync(file)) {
       failures.push(`  ${file}: no such file`);
       continue;

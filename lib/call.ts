@@ -71,11 +71,6 @@ function invoke(id: number, frame: Float64Array, a: (Numbers | undefined)[]): vo
   else binding.call(id, frame, ...a);
 }
 
-// Background jobs wait here rather than in the thread pool of Node, which file system and name look-ups share.
-const maxRunning = 2;
-let running = 0;
-const waiting: (() => void)[] = [];
-
 async function runInBackground(
   plan: Plan,
   tensors: readonly unknown[],
@@ -91,33 +86,35 @@ async function runInBackground(
       );
   const frame = new Float64Array(plan.frame.length);
   pack(request, frame);
-  if (running >= maxRunning) await turn(request.signal);
-  else running += 1;
-  try {
-    await binding.callInBackground(plan.id, frame, ...request.arrays);
-  } finally {
-    const next = waiting.shift();
-    if (next) next();
-    else running -= 1;
-  }
+  const done = binding.callInBackground(plan.id, frame, ...request.arrays);
+  await (request.signal ? untilAborted(request.signal, frame, done) : done);
   const result = unpack(plan, request, frame);
   return finish ? finish(result) : result;
 }
 
-// Resolves when a running job hands over its place.
-function turn(signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const start = () => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    };
-    const stop = () => {
-      waiting.splice(waiting.indexOf(start), 1);
-      reject(signal?.reason as Error);
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-    waiting.push(start);
-  });
+// The frames of the calls under way with a signal. One listener serves them all: Node.js warns of more than ten.
+const framesOf = new WeakMap<AbortSignal, Set<Float64Array>>();
+
+async function untilAborted(
+  signal: AbortSignal,
+  frame: Float64Array,
+  done: Promise<void>,
+): Promise<void> {
+  let frames = framesOf.get(signal);
+  if (!frames) framesOf.set(signal, (frames = new Set()));
+  if (frames.size === 0) signal.addEventListener('abort', cancelAll);
+  frames.add(frame);
+  try {
+    await done;
+  } finally {
+    frames.delete(frame);
+    if (frames.size === 0) signal.removeEventListener('abort', cancelAll);
+  }
+}
+
+function cancelAll(event: Event): void {
+  const signal = event.target as AbortSignal;
+  for (const frame of framesOf.get(signal) ?? []) binding.cancelInBackground(frame, signal.reason);
 }
 
 // An optional tensor may be left out: options then stand in its place.

@@ -294,8 +294,10 @@ export function neuralCollapse<A extends RealArray>(
 function classesOf(targets: Targets, numClasses: number | undefined): number {
   const data: unknown = ArrayBuffer.isView(targets) ? targets : targets.data;
   if (!(data instanceof Int32Array)) return 0;
-  const classes = numClasses ?? data.reduce((most, x) => Math.max(most, x), 0) + 1;
-  return Math.min(classes, data.length);
+  // A loop: methods of an array whose buffer a getter has detached throw, and the check in C++ names op and argument.
+  let most = 0;
+  for (let i = 0; i < data.length; i += 1) most = Math.max(most, data[i]);
+  return Math.min(numClasses ?? most + 1, data.length);
 }
 
 export interface SimplexEtfOptions {

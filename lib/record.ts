@@ -74,6 +74,8 @@ export interface NativeBinding {
   readonly machineIsa: string;
   call(id: number, frame: Float64Array, ...arrays: unknown[]): void;
   callInBackground(id: number, frame: Float64Array, ...arrays: unknown[]): Promise<void>;
+  /** Rejects the call with this frame, if no thread has begun it; whether it did. */
+  cancelInBackground(frame: Float64Array, reason: unknown): boolean;
   setNumThreads(n: number): void;
   getNumThreads(): number;
 }

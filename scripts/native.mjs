@@ -3,20 +3,29 @@
 //                         matrix    measures products of matrices against the peak of this machine
 //                         peak      that peak alone, as JSON
 //                         cuda      compiles cuda/*.cu, where nvcc is installed
+//                         suite     builds the addon and runs the test suite with it: with LOGITCORE_SANITIZE=address
+//                                   the whole of it under AddressSanitizer and UndefinedBehaviorSanitizer; further
+//                                   arguments go to vitest
 // LOGITCORE_SANITIZE=address|thread builds with that sanitizer, in a folder of its own.
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import nodeGyp from './node-gyp-env.cjs';
 
+const { nodeFolder } = nodeGyp;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sanitizer = process.env.LOGITCORE_SANITIZE ?? '';
 const folder = path.join(root, sanitizer ? `build-cmake-${sanitizer}` : 'build-cmake');
 const jobs = String(availableParallelism());
 
 /** Runs a command and ends this program if it fails. */
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+function run(command, args, env = {}) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  });
   if (error) console.error(`${command} could not be started: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }
@@ -48,6 +57,22 @@ const tasks = {
     build('fma_peak');
     run(path.join(folder, 'fma_peak'), []);
   },
+  suite(...args) {
+    build('addon');
+    const env = { LOGITCORE_BINARY: path.join(folder, 'logitcore.node') };
+    if (sanitizer) {
+      // Node.js itself is built without the sanitizer: its runtime must come before all else.
+      const library = { address: 'libasan.so', thread: 'libtsan.so' }[sanitizer];
+      const compiler = process.env.CXX?.split(' ').pop() ?? 'g++';
+      env.LD_PRELOAD = execFileSync(compiler, [`-print-file-name=${library}`], {
+        encoding: 'utf8',
+      }).trim();
+      // Node.js does not give back all its memory when it ends; what the addon keeps, test/stress.test.ts finds.
+      env.ASAN_OPTIONS = 'detect_leaks=0:allocator_may_return_null=1';
+      env.UBSAN_OPTIONS = 'print_stacktrace=1';
+    }
+    run(path.join(root, 'node_modules/.bin/vitest'), ['run', ...args], env);
+  },
   cuda() {
     if (spawnSync('nvcc', ['--version']).status !== 0) {
       console.log('cuda: skipped, nvcc is not installed');
@@ -70,5 +95,9 @@ run('cmake', [
   folder,
   `-DLOGITCORE_WERROR=${process.env.LOGITCORE_WERROR === '1' ? 'ON' : 'OFF'}`,
   `-DLOGITCORE_SANITIZE=${sanitizer}`,
+  // With Node.js's headers, which cmake-js would name, there is an addon to build.
+  ...(process.argv[2] === 'suite' && nodeFolder()
+    ? [`-DCMAKE_JS_INC=${path.join(nodeFolder(), 'include/node')}`]
+    : []),
 ]);
-task();
+task(...process.argv.slice(3));

@@ -29,4 +29,4 @@ function nodeGypEnv() {
   return env;
 }
 
-module.exports = { nodeGypEnv };
+module.exports = { nodeGypEnv, nodeFolder };

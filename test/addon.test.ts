@@ -1,44 +1,27 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { getNumThreads, info, setNumThreads } from 'logitcore';
 import { describe, expect, test } from 'vitest';
+import { fuzz } from './support/fuzz.js';
 
-const runner = fileURLToPath(new URL('./support/garbage-run.cjs', import.meta.url));
 const calls = 12_000;
 
-interface Counts {
-  threw: number;
-  ran: number;
-}
-
-async function garbage(seed: number, env: Record<string, string> = {}): Promise<Counts> {
-  const args = ['--expose-gc', runner, info().binary, String(seed), String(calls)];
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, args, {
-      env: { ...process.env, ...env },
+// `npm run fuzz` makes a million.
+describe('garbage is refused or survived', () => {
+  for (const target of ['door', 'api'] as const)
+    for (const seed of [1, 2, 3])
+      test(`${target}, seed ${seed}`, async () => {
+        const { threw, ran } = await fuzz(target, seed, calls);
+        expect(threw + ran).toBe(calls);
+        // Both kinds of call must be among them, or the test says little.
+        expect(threw).toBeGreaterThan(calls / 10);
+        expect(ran).toBeGreaterThan(calls / 10);
+      });
+  test('door, seed 4, with the allocator filling what it gives and takes', async () => {
+    const { threw, ran } = await fuzz('door', 4, calls, {
+      MALLOC_PERTURB_: '165',
+      MALLOC_CHECK_: '3',
     });
-    return JSON.parse(stdout) as Counts;
-  } catch (error) {
-    const { code, signal, stderr } = error as { code?: unknown; signal?: unknown; stderr?: string };
-    throw new Error(
-      `node ${args.join(' ')} ended with ${String(signal ?? code)}: ${stderr ?? ''}`,
-      { cause: error },
-    );
-  }
-}
-
-describe('the bare addon survives garbage', () => {
-  for (const seed of [1, 2, 3])
-    test(`seed ${seed}`, async () => {
-      const { threw, ran } = await garbage(seed);
-      expect(threw + ran).toBe(calls);
-      // Both kinds of call must be among them, or the test says little.
-      expect(threw).toBeGreaterThan(calls / 10);
-      expect(ran).toBeGreaterThan(calls / 10);
-    });
-  test('seed 4, with the allocator filling what it gives and takes', async () => {
-    const { threw, ran } = await garbage(4, { MALLOC_PERTURB_: '165', MALLOC_CHECK_: '3' });
     expect(threw + ran).toBe(calls);
   });
 });

@@ -112,6 +112,42 @@ export function klDiv(
   return { loss, grad };
 }
 
+/** T² KL(softmax(teacher / T) || softmax(student / T)) of rows standardised by their sample deviation (Sun et al. 2024). */
+export function standardizedKlDiv(
+  student: Row,
+  teacher: Row,
+  columns: number,
+  { temperature = 2, eps = 1e-7 } = {},
+): LossReference {
+  const standardize = (data: Row) => {
+    const out = new Float64Array(data.length);
+    const deviations = new Float64Array(rowsOf(data.length, columns));
+    for (let start = 0, row = 0; start < data.length; start += columns, row++) {
+      let sum = 0;
+      for (let j = 0; j < columns; j++) sum += data[start + j];
+      const mean = sum / columns;
+      let squares = 0;
+      for (let j = 0; j < columns; j++) squares += (data[start + j] - mean) ** 2;
+      deviations[row] = Math.sqrt(squares / (columns - 1));
+      for (let j = 0; j < columns; j++)
+        out[start + j] = (data[start + j] - mean) / (deviations[row] + eps);
+    }
+    return { out, deviations };
+  };
+  const { out: z, deviations } = standardize(student);
+  const { loss, grad } = klDiv(z, standardize(teacher).out, columns, { temperature });
+  // Through z = (x - mean) / (sd + eps); the gradient by z sums to 0 in every row.
+  for (let start = 0, row = 0; start < grad.length; start += columns, row++) {
+    const deviation = deviations[row];
+    let along = 0;
+    for (let j = 0; j < columns; j++) along += grad[start + j] * z[start + j];
+    const tilt = (along * (deviation + eps)) / (deviation * (columns - 1));
+    for (let j = 0; j < columns; j++)
+      grad[start + j] = (grad[start + j] - tilt * z[start + j]) / (deviation + eps);
+  }
+  return { loss, grad };
+}
+
 /** The Z-loss of de Brébisson and Vincent: softplus(a(b − z))/a of the target's standardised logit z. */
 export function zLoss(
   data: Row,

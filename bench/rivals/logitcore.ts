@@ -69,6 +69,10 @@ const calls: Record<HeadlineName, Call> = {
   },
   'crossEntropy+grad': withGradient('crossEntropy', 'gradLogits', withTargets),
   'klDiv+grad': withGradient('klDiv', 'gradStudent', (inputs) => [logits(inputs), teacher(inputs)]),
+  'standardizedKlDiv+grad': withGradient('standardizedKlDiv', 'gradStudent', (inputs) => [
+    logits(inputs),
+    teacher(inputs),
+  ]),
   'zLoss+grad': withGradient('zLoss', 'gradLogits', withTargets),
   topK: {
     op: 'topK',

@@ -88,6 +88,50 @@ function graphOf(op: HeadlineName, { rows, columns }: HeadlineInputs): Graph | u
         outputs: [loss, full('grad')],
         constants: [scalar('share', 1 / rows)],
       };
+    case 'standardizedKlDiv+grad': {
+      // Rows over (sd + eps) T, then the Kullback-Leibler divergence and its gradient back through the deviation.
+      const standardize = (x: string, as: string) => [
+        node('ReduceMean', `${x} axes`, `${as}Mean`),
+        node('Sub', `${x} ${as}Mean`, `${as}Centred`),
+        node('ReduceSumSquare', `${as}Centred axes`, `${as}Squares`),
+        node('Mul', `${as}Squares freedom`, `${as}Variance`),
+        node('Sqrt', `${as}Variance`, `${as}Deviation`),
+        node('Add', `${as}Deviation eps`, `${as}Scale`),
+        node('Mul', `${as}Scale temperature`, `${as}Divisor`),
+        node('Div', `${as}Centred ${as}Divisor`, `${as}Z`),
+        node('LogSoftmax', `${as}Z`, `${as}LogProbs`, last),
+        node('Exp', `${as}LogProbs`, `${as}Probs`),
+      ];
+      return {
+        nodes: [
+          ...standardize('logits', 's'),
+          ...standardize('teacher', 't'),
+          node('Sub', 'tLogProbs sLogProbs', 'ratio'),
+          node('Mul', 'tProbs ratio', 'terms'),
+          node('ReduceSum', 'terms', 'sum', { keepdims: 0 }),
+          node('Mul', 'sum share', 'loss'),
+          node('Sub', 'sProbs tProbs', 'slope'),
+          node('Mul', 'slope sCentred', 'products'),
+          node('ReduceSum', 'products axes', 'along'),
+          node('Mul', 'sDeviation sScale', 'square'),
+          node('Div', 'along square', 'tiltSum'),
+          node('Mul', 'tiltSum freedom', 'tilt'),
+          node('Mul', 'sCentred tilt', 'back'),
+          node('Sub', 'slope back', 'direction'),
+          node('Div', 'share sDivisor', 'factor'),
+          node('Mul', 'direction factor', 'grad'),
+        ],
+        inputs: [full('logits'), full('teacher')],
+        outputs: [loss, full('grad')],
+        constants: [
+          scalar('share', 4 / rows),
+          scalar('freedom', 1 / (columns - 1)),
+          scalar('eps', 1e-7),
+          scalar('temperature', 2),
+          indices('axes', [1]),
+        ],
+      };
+    }
     case 'topK': {
       const k = topKSize(columns);
       return {

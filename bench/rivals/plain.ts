@@ -108,6 +108,65 @@ function klDiv(
   return total / rows;
 }
 
+/** Mean loss at the temperature 2; the gradient goes to `out`. Both rows are standardised as they are read. */
+function standardizedKlDiv(
+  student: Float32Array,
+  teacher: Float32Array,
+  columns: number,
+  out: Float32Array,
+): number {
+  const rows = student.length / columns;
+  const temperature = 2;
+  let total = 0;
+  for (let start = 0; start < student.length; start += columns) {
+    const end = start + columns;
+    let sumS = 0;
+    let sumT = 0;
+    for (let i = start; i < end; i++) {
+      sumS += student[i];
+      sumT += teacher[i];
+    }
+    const meanS = sumS / columns;
+    const meanT = sumT / columns;
+    let squaresS = 0;
+    let squaresT = 0;
+    for (let i = start; i < end; i++) {
+      squaresS += (student[i] - meanS) * (student[i] - meanS);
+      squaresT += (teacher[i] - meanT) * (teacher[i] - meanT);
+    }
+    const deviation = Math.sqrt(squaresS / (columns - 1));
+    const scaleS = 1 / ((deviation + 1e-7) * temperature);
+    const scaleT = 1 / ((Math.sqrt(squaresT / (columns - 1)) + 1e-7) * temperature);
+    const maxS = (maximum(student, start, end) - meanS) * scaleS;
+    const maxT = (maximum(teacher, start, end) - meanT) * scaleT;
+    let sumP = 0;
+    let sumQ = 0;
+    let product = 0;
+    for (let i = start; i < end; i++) {
+      const a = (student[i] - meanS) * scaleS - maxS;
+      const b = (teacher[i] - meanT) * scaleT - maxT;
+      const p = Math.exp(a);
+      const q = Math.exp(b);
+      out[i] = p;
+      sumP += p;
+      sumQ += q;
+      product += q * (b - a);
+    }
+    total += temperature * temperature * (product / sumQ - Math.log(sumQ) + Math.log(sumP));
+    let along = 0;
+    for (let i = start; i < end; i++) {
+      const b = (teacher[i] - meanT) * scaleT - maxT;
+      const slope = out[i] / sumP - Math.exp(b) / sumQ;
+      out[i] = slope;
+      along += slope * (student[i] - meanS);
+    }
+    const tilt = along / ((columns - 1) * deviation * (deviation + 1e-7));
+    const factor = (temperature * temperature * scaleS) / rows;
+    for (let i = start; i < end; i++) out[i] = factor * (out[i] - tilt * (student[i] - meanS));
+  }
+  return total / rows;
+}
+
 function zLoss(x: Float32Array, columns: number, targets: Int32Array, out: Float32Array): number {
   const rows = targets.length;
   let total = 0;
@@ -205,6 +264,8 @@ function runOp(
       return { loss: [crossEntropyWithGradient(logits, columns, targets, full)], grad: full };
     case 'klDiv+grad':
       return { loss: [klDiv(logits, teacher, columns, full)], grad: full };
+    case 'standardizedKlDiv+grad':
+      return { loss: [standardizedKlDiv(logits, teacher, columns, full)], grad: full };
     case 'zLoss+grad':
       return { loss: [zLoss(logits, columns, targets, full)], grad: full };
     case 'topK':

@@ -26,11 +26,13 @@ interface Tensors {
 
 const needsTargets = (op: HeadlineName) => op.startsWith('crossEntropy') || op === 'zLoss+grad';
 
+const needsTeacher = (op: HeadlineName) => op === 'klDiv+grad' || op === 'standardizedKlDiv+grad';
+
 function upload(op: HeadlineName, inputs: HeadlineInputs): Tensors {
   const { rows, columns, targets } = inputs;
   return {
     logits: tf.tensor2d(inputs.logits, [rows, columns]),
-    teacher: op === 'klDiv+grad' ? tf.tensor2d(inputs.teacher, [rows, columns]) : undefined,
+    teacher: needsTeacher(op) ? tf.tensor2d(inputs.teacher, [rows, columns]) : undefined,
     onehot: needsTargets(op) ? tf.oneHot(tf.tensor1d(targets, 'int32'), columns) : undefined,
   };
 }
@@ -39,6 +41,17 @@ function klDiv(student: tf.Tensor, teacher: tf.Tensor): tf.Scalar {
   const logP = tf.logSoftmax(teacher);
   const terms = tf.mul(tf.exp(logP), tf.sub(logP, tf.logSoftmax(student)));
   return tf.div(tf.sum(terms), student.shape[0]);
+}
+
+/** Rows over their sample deviation and the temperature 2; the loss times its square. */
+function standardize(x: tf.Tensor): tf.Tensor {
+  const centred = tf.sub(x, tf.mean(x, 1, true));
+  const variance = tf.div(tf.sum(tf.square(centred), 1, true), x.shape[1]! - 1);
+  return tf.div(centred, tf.mul(tf.add(tf.sqrt(variance), 1e-7), 2));
+}
+
+function standardizedKlDiv(student: tf.Tensor, teacher: tf.Tensor): tf.Scalar {
+  return tf.mul(klDiv(standardize(student), standardize(teacher)), 4);
 }
 
 function zLoss(logits: tf.Tensor, onehot: tf.Tensor): tf.Scalar {
@@ -72,6 +85,8 @@ function evaluate(
       return valueAndGradient((x) => sceLoss(onehot!, x), logits);
     case 'klDiv+grad':
       return valueAndGradient((x) => klDiv(x, teacher!), logits);
+    case 'standardizedKlDiv+grad':
+      return valueAndGradient((x) => standardizedKlDiv(x, teacher!), logits);
     case 'zLoss+grad':
       return valueAndGradient((x) => zLoss(x, onehot!), logits);
     case 'topK':

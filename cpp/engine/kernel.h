@@ -21,8 +21,8 @@ template <class A> struct SameType<A, A> {
 
 // Lanes of a block are summed in T, blocks are folded in double: a row of a million logits keeps its last digits.
 constexpr size_t kBlock = 4096;
-// Work below this many elements a piece is not worth a thread.
-constexpr size_t kGrainElements = 32768;
+// Work below this many elements a piece, some 50 microseconds, is not worth waking a thread.
+constexpr size_t kGrainElements = 65536;
 
 template <class F> inline void parallel(Call& call, size_t count, size_t grain, F&& body) {
   struct Thunk {

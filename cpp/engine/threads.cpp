@@ -23,7 +23,7 @@ struct Job {
   void (*fn)(void*, size_t, size_t);
   size_t count, piece;
   std::atomic<size_t> next{0};
-  int helpers = 0;  // pool threads inside this job, guarded by Pool::mutex
+  std::atomic<int> helpers{0};  // pool threads inside this job; changed under Pool::mutex
 
   void work() {
     for (;;) {
@@ -33,6 +33,17 @@ struct Job {
     }
   }
 };
+
+// The last pieces of the helpers end within microseconds of the caller's own: sleeping for them costs more than looking.
+constexpr int kLooks = 1000;
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 int readDefault() {
   if (const char* text = std::getenv("LOGITCORE_NUM_THREADS")) {
@@ -75,18 +86,20 @@ class Pool {
     job.work();
     std::unique_lock<std::mutex> lock(mutex_);
     for (auto it = queue_.begin(); it != queue_.end();) it = *it == &job ? queue_.erase(it) : it + 1;
-    done_.wait(lock, [&] { return job.helpers == 0; });
+    if (job.helpers.load(std::memory_order_acquire) == 0) return;
+    lock.unlock();
+    for (int i = 0; i < kLooks; ++i) {
+      if (job.helpers.load(std::memory_order_acquire) == 0) return;
+      pause();
+    }
+    lock.lock();
+    done_.wait(lock, [&] { return job.helpers.load(std::memory_order_acquire) == 0; });
   }
 
  private:
   void grow(size_t helpers) {
-    while (threads_ < helpers) {
-      pthread_t thread;
-      // Without a thread to be had the caller does the work.
-      if (pthread_create(&thread, nullptr, &Pool::enter, this) != 0) return;
-      pthread_detach(thread);
-      ++threads_;
-    }
+    // Without a thread to be had the caller does the work.
+    while (threads_ < helpers && startThread(&Pool::enter, this)) ++threads_;
   }
   static void* enter(void* self) {
     static_cast<Pool*>(self)->loop();
@@ -98,11 +111,12 @@ class Pool {
       wake_.wait(lock, [&] { return !queue_.empty(); });
       Job* job = queue_.front();
       queue_.pop_front();
-      ++job->helpers;
+      job->helpers.fetch_add(1, std::memory_order_relaxed);
       lock.unlock();
       job->work();
       lock.lock();
-      if (--job->helpers == 0) done_.notify_all();
+      // The job is gone with its caller as soon as this count is 0.
+      if (job->helpers.fetch_sub(1, std::memory_order_acq_rel) == 1) done_.notify_all();
     }
   }
 
@@ -141,6 +155,19 @@ void* allocate(size_t bytes) {
 const Runtime& runtime() {
   static const Runtime instance{&parallel, &allocate, &std::free};
   return instance;
+}
+
+bool startThread(void* (*enter)(void*), void* argument) {
+  // The default is 8 MiB with glibc, 512 KiB on macOS and 128 KiB with musl: less than some kernels' frames with those below them.
+  constexpr size_t stack = size_t{2} << 20;
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, stack);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, &attributes, enter, argument) == 0;
+  pthread_attr_destroy(&attributes);
+  return started;
 }
 
 int threadCount() { return pool().wanted.load(); }

@@ -9,5 +9,7 @@ int threadCount();
 void setThreadCount(int n);
 int defaultThreadCount();
 constexpr int kMaxThreads = 1024;
+// Starts a detached thread; false if there is none to be had.
+bool startThread(void* (*enter)(void*), void* argument);
 
 }  // namespace logitcore

@@ -18,6 +18,8 @@ export default defineConfig([
     'build-cmake*/',
     'coverage/',
     'dist/',
+    'docs/screenshots/',
+    'docs/site/',
     'prebuilds/',
     'lib/promises.ts',
     'test/golden/',

@@ -164,6 +164,7 @@ export function decoupledKd<A extends RealArray, const O extends DecoupledKdOpti
   return call('decoupledKd', [student, teacher, targets], options);
 }
 
+/** Options of {@link batchCorrelation} and {@link classCorrelation}. */
 export interface CorrelationOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Divides both logits, above 0; default 4. */
   temperature?: number;
@@ -274,6 +275,7 @@ export interface CurriculumTemperatureOptions {
   gradTemperature?: number;
 }
 
+/** What {@link curriculumTemperature} returns. */
 export interface CurriculumTemperature {
   temperature: number;
   lambda: number;

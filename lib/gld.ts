@@ -63,6 +63,7 @@ export function coactivationGraph<A extends RealArray>(
   return call('coactivationGraph', [logits], options, undefined, graphNodes);
 }
 
+/** Options of {@link coactivationGraphBackward}. */
 export interface CoactivationBackwardOptions<
   A extends RealArray = RealArray,
 > extends MaskedNodeOptions {

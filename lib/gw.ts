@@ -46,6 +46,7 @@ export interface EntropicGwProgress {
   value: number;
 }
 
+/** Options of {@link entropicGW}. */
 export interface EntropicGwOptions<A extends RealArray = RealArray> extends CallOptions {
   /** Weights of the nodes of C `[n]`, at least 0, of any positive sum; default uniform. */
   p?: A;
@@ -186,7 +187,7 @@ export interface GwBruteForceOptions extends CallOptions {
 }
 
 /**
- * The best matching of the nodes of two graphs of at most 8 nodes by trying all: the smallest `(1 / n^2) sum_ij |C_ij - D_s(i)s(j)|^order`
+ * The best matching of the nodes of two graphs of at most 8 nodes by trying all: the smallest `(1 / n^2) sum_ij |C_ij - D_{s(i) s(j)}|^order`
  * over permutations s (the Gromov-Wasserstein energy of Memoli 2011 over matchings). Of equal ones the lexicographically first is
  * returned. A reference for tests.
  * @param C `[n, n]`

@@ -1,3 +1,8 @@
+/**
+ * Losses and measures on logits: every op by its name, the records of the ops, and what this process runs on.
+ *
+ * @module logitcore
+ */
 import { binaryPath, binding } from './binding.js';
 import type { OpRecord } from './record.js';
 
@@ -75,6 +80,7 @@ export function setNumThreads(n: number): void {
   binding.setNumThreads(n);
 }
 
+/** How many threads an op may use. */
 export function getNumThreads(): number {
   return binding.getNumThreads();
 }

@@ -38,7 +38,7 @@ export interface QkLayerNormBackwardOptions<A extends RealArray = RealArray> ext
 
 /**
  * Gradients of {@link qkLayerNorm}. With `h = gradOut gamma` and `n` the normalised row:
- * `gradX = rstd (h - mean(h) - n mean(h n))` (no `mean(h)` without `center`), `gradGamma_j = sum over rows of gradOut_j n_j`.
+ * `gradX = rstd (h - mean(h) - n mean(h n))` (no `mean(h)` without `center`), `gradGamma_j = sum_i gradOut_ij n_ij`.
  * @param gradOut upstream gradient `[..., c]`
  * @param x the forward call's x `[..., c]`
  * @param gamma the forward call's gamma `[c]`

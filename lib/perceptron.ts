@@ -173,6 +173,7 @@ export interface SeparationStatsOptions<A extends RealArray = RealArray> extends
   out?: { margins?: A };
 }
 
+/** What {@link separationStats} returns. */
 export interface SeparationStats<A extends RealArray = RealArray> {
   /** `y_i a_i . theta`. */
   margins: A;

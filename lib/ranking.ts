@@ -6,6 +6,7 @@ export interface KendallTauOptions extends CallOptions {
   variant?: 'b' | 'a';
 }
 
+/** What {@link kendallTau} returns. */
 export interface KendallTau {
   /** In [-1, 1]. */
   tau: number;

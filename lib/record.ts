@@ -1,6 +1,7 @@
 /** What the values of an array input mean; sample generators and documentation use it. */
 export type Domain = 'any' | 'probability' | 'logProbability' | 'positive' | 'gradient';
 
+/** An array that an op takes. */
 export interface InputRecord {
   readonly name: string;
   /**
@@ -19,6 +20,7 @@ export interface InputRecord {
   readonly fromOptions: boolean;
 }
 
+/** An option of an op that is no array. */
 export interface OptionRecord {
   readonly name: string;
   readonly kind: 'number' | 'integer' | 'boolean' | 'choice';
@@ -32,6 +34,7 @@ export interface OptionRecord {
   readonly below?: number;
 }
 
+/** What an op gives under one name. */
 export interface OutputRecord {
   readonly name: string;
   /** `reduced`: an array with reduction (or reduce) 'none', else a number. */
@@ -59,7 +62,11 @@ export interface OpRecord {
   readonly backwardOf?: string;
 }
 
-/** What the native addon exports. */
+/**
+ * What the native addon exports.
+ *
+ * @internal
+ */
 export interface NativeBinding {
   readonly records: readonly OpRecord[];
   readonly version: string;

@@ -18,6 +18,7 @@ export interface LrSensitivityOptions {
   ranges?: readonly (readonly [number, number])[];
 }
 
+/** What {@link lrSensitivity} returns. */
 export interface LrSensitivity {
   /** That of the range with the smallest. */
   sensitivity: number;
@@ -130,6 +131,7 @@ export interface MuParamRulesOptions {
   variant?: 'standard' | 'simple' | 'intermediate' | 'full';
 }
 
+/** What {@link muParamRules} returns. */
 export interface MuParamRules {
   /** Learning rate of linear layers. */
   linearLearningRate: number;
@@ -168,6 +170,7 @@ export function muParamRules(options: MuParamRulesOptions): MuParamRules {
   };
 }
 
+/** Options of {@link fitScalingTrend}. */
 export interface ScalingTrendOptions {
   /** Degree of the polynomial in log10(size), an integer in [0, 8]; default 2. */
   degree?: number;

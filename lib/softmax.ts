@@ -67,6 +67,7 @@ export function logSumExp<A extends RealArray>(
   return call('logSumExp', [logits], options);
 }
 
+/** Options of {@link logSumExpBackward}. */
 export interface BackwardOptions<A extends RealArray = RealArray> extends CallOptions {
   /** The temperature of the forward call; default 1. */
   temperature?: number;

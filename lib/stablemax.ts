@@ -117,6 +117,7 @@ export interface PerpGradOptions<A extends RealArray = RealArray> extends CallOp
   out?: { out?: A };
 }
 
+/** What {@link perpGrad} returns. */
 export interface PerpGradResult<A> {
   /** The gradient without its part along the weights. */
   out: A;
@@ -153,6 +154,7 @@ export interface SoftmaxCollapseOptions extends CallOptions {
   out?: { mask?: Int32Array };
 }
 
+/** What {@link softmaxCollapse} returns. */
 export interface SoftmaxCollapseResult {
   /** Share of the counted rows, 0 if there are none. */
   fraction: number;

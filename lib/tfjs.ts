@@ -11,6 +11,8 @@
  * ```
  *
  * Everything here is made from the records of `ops()`, so a new native loss appears without a change.
+ *
+ * @module logitcore/tfjs
  */
 import * as native from './index.js';
 import type { InputRecord, OpRecord, OutputRecord, RealArray, Targets, Tensor } from './index.js';
@@ -22,6 +24,7 @@ export interface TfjsTensor {
   readonly dtype: string;
   readonly size: number;
   readonly dataId: object;
+  /** The values on the side of JavaScript. */
   dataSync(): ArrayLike<number>;
 }
 
@@ -29,13 +32,24 @@ export interface TfjsTensor {
 /** The members of the tfjs module that the adapter calls; `@tensorflow/tfjs` has them. */
 export interface TfjsModule<T extends TfjsTensor> {
   readonly Tensor: abstract new (...args: any[]) => T;
+  /** A constant of these values. */
   tensor(values: any, shape: any, dtype: any): any;
+  /** Elementwise sum. */
   add(a: any, b: any): any;
+  /** Elementwise product. */
   mul(a: any, b: any): any;
+  /** The same values in another shape. */
   reshape(x: any, shape: any): any;
+  /** An op with a gradient of its own. */
   customGrad(f: (...inputs: any[]) => any): (...inputs: any[]) => any;
-  engine(): { isTapeOn(): boolean };
+  /** Says whether a tape records the ops. */
+  engine(): {
+    /** True within `tf.grad` and the like. */
+    isTapeOn(): boolean;
+  };
+  /** The object of the backend in use. */
   backend(): object;
+  /** Its name. */
   getBackend(): string;
 }
 

@@ -23,6 +23,13 @@ const blocks = families.map((file) => {
 
 const lines = [
   '// Written by scripts/generate-promises.mjs.',
+  '',
+  '/**',
+  ' * The ops of `logitcore` off the event loop: the same arguments, a promise of the same result, bit for bit. Arrays must not be',
+  ' * changed or transferred until it settles. A `signal` that is aborted before the work starts rejects the promise.',
+  ' *',
+  ' * @module logitcore/promises',
+  ' */',
   "import { inBackground } from './background.js';",
   ...blocks.map(({ module, names }) => `import { ${names.join(', ')} } from './${module}.js';`),
   '',

@@ -3,25 +3,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { families } from './ops.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const index = readFileSync(`${root}lib/index.ts`, 'utf8');
-const families = [...index.matchAll(/export \* from '\.\/(\w+)\.js'/g)].map(([, name]) => name);
-
-const operations = families.map((family) => {
-  const source = readFileSync(`${root}lib/${family}.ts`, 'utf8');
-  const functions = [...source.matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\nexport function (\w+)/g)];
-  const ops = functions.map(([, comment, name]) => {
-    const text = comment
-      .replace(/^\s*\* ?/gm, ' ')
-      .replace(/\s+/g, ' ')
-      .replace(/\{@link (\w+)\}/g, '$1')
-      .trim();
-    const sentence = /^(.*?[.:])(?= [A-Z@`]|$)/.exec(text)?.[1] ?? text;
-    return { name, description: sentence.replace(/[:.]$/, '') };
-  });
-  return { family, ops };
-});
+const operations = families();
 
 const names = operations.map(
   ({ family, ops }) => `| ${family} | ${ops.map(({ name }) => `\`${name}\``).join(', ')} |`,

@@ -227,16 +227,27 @@ function addOutputs(
       let length = 1;
       for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size, mostValues);
       if (!(length >= 0 && length <= 2 ** 40)) length = 0;
-      arrays.push(
-        output.type === 'int32'
-          ? new Int32Array(length)
-          : isDouble || output.type === 'real64'
-            ? new Float64Array(length)
-            : new Float32Array(length),
-      );
+      arrays.push(allocate(plan, output, length, isDouble));
     }
   }
 }
+
+function allocate(plan: Plan, output: OutputPlan, length: number, isDouble: boolean): Numbers {
+  try {
+    if (output.type === 'int32') return new Int32Array(length);
+    return isDouble || output.type === 'real64'
+      ? new Float64Array(length)
+      : new Float32Array(length);
+  } catch (error) {
+    throw new RangeError(
+      `${plan.name}: no memory for the ${length} values of ${output.name}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+// What the check in C++ allows as a size of an array without elements.
+const mostWithoutElements = 2 ** 24;
 
 // The sizes that letters stand for. An input whose shape does not fit binds none, so that no absurd array is allocated.
 function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Record<string, number> {
@@ -249,6 +260,7 @@ function bindSizes(plan: Plan, operands: readonly (Operand | undefined)[]): Reco
     let elements = 1;
     for (const size of operand.shape) elements *= size;
     if (operand.rank > maxRank || free < 0 || elements !== operand.data.length) continue;
+    if (elements === 0 && operand.shape.some((size) => size > mostWithoutElements)) continue;
     const first = input.trailing ? 0 : free;
     if (input.leading || input.trailing) {
       let product = 1;

@@ -104,6 +104,17 @@ describe('inputs', () => {
             });
       }
     });
+    test(`${record.name} refuses absurd sizes of arrays without elements`, () => {
+      const sample = full(record);
+      for (const [name, { data, shape }] of Object.entries(sample.inputs)) {
+        if (kindOf(record, name) === 'numbers' || shape.length < 2) continue;
+        const absurd = [0, ...shape.slice(1, -1), 2 ** 31];
+        refused(sample, name, {
+          what: `shape [${absurd.join(', ')}] without values`,
+          value: { data: data.slice(0, 0), shape: absurd },
+        });
+      }
+    });
     test(`${record.name} refuses sizes that disagree`, () => {
       const sample = full(record);
       const used = new Map<string, number>();

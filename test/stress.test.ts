@@ -27,15 +27,18 @@ test('inputs that another thread overwrites meanwhile give wrong numbers at most
 });
 
 test('100 000 calls of all ops leave no memory behind', async () => {
-  const ended = await runScript('memory-run.ts', ['100000'], { flags: ['--expose-gc'] });
+  // What the allocator and the collector keep in reserve jumps by 16 MiB otherwise.
+  const ended = await runScript('memory-run.ts', ['100000'], {
+    flags: ['--expose-gc', '--max-semi-space-size=4'],
+    env: { MALLOC_ARENA_MAX: '1' },
+  });
   expect(ended, ended.stderr).toMatchObject({ code: 0, signal: null });
   const report = JSON.parse(ended.stdout) as MemoryReport;
   const growth = (sizes: readonly number[]) => (sizes.at(-1)! - sizes[1]) / 2 ** 20;
   // MiB over the last 60 000 calls: 20 bytes a call would be 1.1.
   expect(growth(report.heap), `heap ${report.heap.join()}`).toBeLessThan(1);
   expect(growth(report.external), `external ${report.external.join()}`).toBeLessThan(1);
-  // The allocator keeps some of what it got back.
-  expect(growth(report.resident), `resident ${report.resident.join()}`).toBeLessThan(12);
+  expect(growth(report.resident), `resident ${report.resident.join()}`).toBeLessThan(3);
 });
 
 describe('SIGINT while background jobs run', () => {
@@ -70,6 +73,6 @@ test.skipIf(!canLimit)(
     ])
       expect(outcome[name]).toEqual(['done', `Error: ${op}: out of memory`, 'done']);
     // 4 TiB are never to be had.
-    for (const text of outcome.output) expect(text).toMatch(/^RangeError: /);
+    for (const text of outcome.output) expect(text).toMatch(/^RangeError: matmul: /);
   },
 );

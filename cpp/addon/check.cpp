@@ -15,6 +15,9 @@ std::string text(double x) {
   return buffer;
 }
 
+// A shape costs nothing to write down, and working memory grows with rows and columns: an array without elements vouches for none.
+constexpr size_t kMostWithoutElements = size_t{1} << 24;
+
 struct Checker {
   const Plan& plan;
   const Record& r;
@@ -89,6 +92,10 @@ struct Checker {
     if (elements != static_cast<double>(a.length))
       return fail(Failure::range, name(i) + " has shape " + shapeText(sizes, rank) + " (" + text(elements) + " elements) but " +
                                       std::to_string(a.length) + " values");
+    for (int k = 0; a.length == 0 && k < rank; ++k)
+      if (sizes[k] > kMostWithoutElements)
+        return fail(Failure::range, name(i) + ".shape[" + std::to_string(k) + "] is " + std::to_string(sizes[k]) + ", expected at most " +
+                                        std::to_string(kMostWithoutElements) + " in an array without elements");
     const bool leading = !dims.empty() && dims[0].letter == '*' && !dims[0].times, trailing = dims.size() > 1 && dims.back().letter == '*';
     const bool open = leading || trailing;
     const int fixed = static_cast<int>(dims.size()) - (open ? 1 : 0), first = leading ? rank - fixed : 0;

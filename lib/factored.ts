@@ -48,10 +48,10 @@ export interface SphericalLayerStepOptions<A extends RealArray = RealArray>
   /** `W` is multiplied by `1 - learningRate weightDecay` after the step, at least 0; default 0. */
   weightDecay?: number;
   /**
-   * Memory in which updates of U, inverseU and Q wait, so that a step of a few rows need not move all `d^2` numbers of each: until
-   * they are let in, W is that of the arrays and the memory. Zeros at the start, and whenever others have written the arrays, of
-   * `8 + d + 4 k d` numbers for k waiting rows; with float32 `8 + d + 2 k d + 3 d^2 / 2`, since steps then also keep copies to
-   * multiply with. Less memory is as none.
+   * Memory in which updates of V, U, inverseU and Q wait, so that a step of a few rows need not move all `d^2` numbers of each:
+   * until they are let in, the state is that of the arrays and the memory together. Zeros at the start, and whenever others have
+   * written the arrays, of `8 + d + k (4 d + 3)` numbers for k waiting rows; with float32 `8 + d + k (2 d + 3) + 3 d^2 / 2`, since
+   * steps then also keep copies to multiply with. Less memory is as none.
    */
   delayed?: Float64Array;
   /** Let all that waits enter the arrays, after the step; default false. */

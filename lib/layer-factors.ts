@@ -1,6 +1,6 @@
 // The arrays of a spherical output layer, and the updates that wait to enter them.
+import type { sphericalLayerStabilize } from './factored.js';
 import {
-  sphericalLayerStabilize,
   sphericalLayerStep,
   type SphericalLayerState,
   type SphericalLayerStepOptions,
@@ -23,10 +23,9 @@ export class LayerFactors<A extends RealArray> {
     this.#state = state;
     this.#shape = shape;
     const [, d] = shape;
-    // A head, a row, and rows and copies of the factors in V's type: cpp/ops/factored_delayed.h says what is where.
     const copies = state.V instanceof Float32Array ? 3 * d * d : 0;
-    const numbers = ((4 * waitingRows * d + copies) * state.V.BYTES_PER_ELEMENT) / 8;
-    this.#delayed = new Float64Array(8 + d + Math.ceil(numbers));
+    const reals = (4 * waitingRows * d + copies) * state.V.BYTES_PER_ELEMENT;
+    this.#delayed = new Float64Array(8 + d + 3 * waitingRows + Math.ceil(reals / 8));
   }
 
   /** The arrays, up to date. */
@@ -41,12 +40,20 @@ export class LayerFactors<A extends RealArray> {
     return this.#tensors;
   }
 
-  /** Lets all that waits enter the factors. */
+  /** Lets all that waits enter the arrays. */
   flush(): void {
-    if (!this.#behind) return;
+    if (this.#behind) this.measure();
+  }
+
+  /** The same, and returns the product of the Frobenius norms of U and its inverse. */
+  measure(): number {
     const none = { data: this.#state.V.subarray(0, 0) as A, shape: [0, this.#shape[1]] };
-    sphericalLayerStep(...this.stepArguments(none, new Int32Array(0), { flush: true }));
+    const options = { flush: true };
+    const { condition } = sphericalLayerStep(
+      ...this.stepArguments(none, new Int32Array(0), options),
+    );
     this.#behind = false;
+    return condition;
   }
 
   /** Of a step in place. */

@@ -153,7 +153,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
       throw this.#failed('step', error);
     }
     this.#steps += 1;
-    if (this.#isDue(result.condition)) this.#stabilize('step', factors);
+    if (this.#isDue(factors, result.condition)) this.#stabilize('step', factors);
     return { loss: result.loss, gradHidden: result.gradHidden };
   }
 
@@ -173,7 +173,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     try {
       const result = await stepLater(...factors.stepArguments(hidden, targets, options, out));
       this.#steps += 1;
-      if (this.#isDue(result.condition))
+      if (this.#isDue(factors, result.condition))
         await stabilizeLater(...factors.stabilizeArguments(this.#range));
       return { loss: result.loss, gradHidden: result.gradHidden };
     } catch (error) {
@@ -332,14 +332,13 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     return { low, high };
   }
 
-  /** After the period, and before U is so far from a rotation that rounding in V counts. */
-  #isDue(condition: number): boolean {
+  /** After the period, and before U is so ill-conditioned that rounding in V counts. Bounds are loose where something waits. */
+  #isDue(factors: LayerFactors<A>, condition: number): boolean {
     const { stabilizePeriod } = this.#settings;
     if (stabilizePeriod === 0) return false;
-    return (
-      this.#steps % stabilizePeriod === 0 ||
-      condition > mostConditionOf(this.#settings, this.dimensions)
-    );
+    if (this.#steps % stabilizePeriod === 0) return true;
+    const most = mostConditionOf(this.#settings, this.dimensions);
+    return condition > most && factors.measure() > most;
   }
 
   #stabilize(method: string, factors: LayerFactors<A>): number {

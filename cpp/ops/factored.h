@@ -83,7 +83,8 @@ struct SphericalLayerStep {
       "z-loss",
       {kLayerV, kLayerU, kLayerInverse, kLayerOmega, kLayerQ, kLayerWbar, kLayerHidden, kTargets, kLayerDelayed},
       {choice("loss", "z,mse,taylor,spherical"), kZSharpness, kZOffset, atLeast(optionalNumber("epsilon"), 0), kTargetValue,
-       atLeast(number("learningRate", 0), 0), atLeast(number("weightDecay", 0), 0), kIgnoreIndex, choice("reduction", "mean,sum"), boolean("flush")},
+       atLeast(number("learningRate", 0), 0), atLeast(number("weightDecay", 0), 0), kIgnoreIndex, choice("reduction", "mean,sum"),
+       boolean("flush")},
       {scalar("loss"), array("gradHidden", "n,d"), stateOf(kLayerV), stateOf(kLayerU), stateOf(kLayerInverse), stateOf(kLayerOmega),
        stateOf(kLayerQ), stateOf(kLayerWbar), when(stateOf(kLayerDelayed), "delayed"), scalar("restarted"), scalar("condition")},
       false,
@@ -119,8 +120,8 @@ struct SphericalLayerStabilize {
                                  "z-loss",
                                  {kLayerV, kLayerU, kLayerOmega, kLayerQ, kLayerWbar, hintOf(kLayerInverse)},
                                  {between(above(number("low", 0.5), 0), 0, 1), atLeast(number("high", 2), 1)},
-                                 {stateOf(kLayerV), stateOf(kLayerU), stateOf(kLayerInverse), stateOf(kLayerOmega),
-                                  stateOf(kLayerQ), stateOf(kLayerWbar), scalar("fixed"), scalar("restarted")}};
+                                 {stateOf(kLayerV), stateOf(kLayerU), stateOf(kLayerInverse), stateOf(kLayerOmega), stateOf(kLayerQ),
+                                  stateOf(kLayerWbar), scalar("fixed"), scalar("restarted")}};
 };
 
 // W, or with V's own array a restart of the layer; and what the layer keeps of W.

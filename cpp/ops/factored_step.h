@@ -24,15 +24,16 @@ template <class T> class LayerStep {
         m_(m),
         d_(layer.width),
         waiting_(delayed.waiting().count),
+        filled_(delayed.filled()),
         byDimension_(m > layer.width),
         side_(byDimension_ ? layer.width : m),
-        numbers_(call, 6 * m + 2 * m * layer.width + side_ * side_, false),
-        reals_(call, 7 * m * layer.width + 3 * m * waiting_ + 2 * side_ * side_, false),
+        numbers_(call, 9 * m + 2 * m * layer.width + side_ * side_, false),
+        reals_(call, 7 * m * layer.width + 3 * m * filled_ + 2 * side_ * side_, false),
         classes_(call, m, false),
         classOf_(classes_) {
     if (!numbers_ || !reals_ || !classes_) return;
     double* number = numbers_;
-    double** const perRow[] = {&loss_, &b_, &byS_, &byT_, &sums_, &s_};
+    double** const perRow[] = {&loss_, &b_, &byS_, &byT_, &sums_, &s_, &toInverse_, &toV_, &target_};
     for (double** p : perRow) *p = taken(number, m);
     wide_ = taken(number, m * d_);
     solved_ = taken(number, m * d_);
@@ -41,7 +42,7 @@ template <class T> class LayerStep {
     T** const rowsOf[] = {&h_, &v_, &w_, &hQ_, &g_, &t_, &p_};
     for (T** p : rowsOf) *p = taken(real, m * d_);
     T** const dotsOf[] = {&byH_, &byP_, &byS0_};
-    for (T** p : dotsOf) *p = taken(real, m * waiting_);
+    for (T** p : dotsOf) *p = taken(real, m * filled_);
     for (T*& p : square_) p = taken(real, side_ * side_);
     for (size_t i = 0; i < m; ++i) classOf_[i] = static_cast<size_t>(targets[rows[i]]);
   }
@@ -59,6 +60,9 @@ template <class T> class LayerStep {
     if (waiting_) {
       dots(h_, old.h, byH_);
       dots(h_, old.p, byP_);
+      for (size_t i = 0; i < m_; ++i)
+        for (size_t k = 0; k < waiting_; ++k)
+          if (old.target[k] == static_cast<double>(classOf_[i])) addScaled(old.toV[k], old.u + k * d_, w_ + i * d_);
       dots(w_, old.s, byS0_);
       addRows(byP_, old.h, hQ_);
       addRows(byH_, old.p, hQ_);
@@ -106,21 +110,25 @@ template <class T> class LayerStep {
     const double trace = keep * keep * fma(-2 * rate, change, scale * scale * delayed_.trace());
     if (!(abs(trace) <= kMost)) return diverges("the sum of squares of the weights becomes", trace);
     restarted = !invertible_;
-    if (!restarted && !newRows()) return diverges("an entry of V becomes", __builtin_huge_val());
-    // What waits: U -= rate (U h_i) b_i h_i^T, U^-1 += h_i rate b_i y_i^T, Q -= rate (p_i h_i^T + h_i p_i^T). And bounds of it.
-    double spreadU = 0, spreadInverse = 0, most = 0;
+    // What waits, and bounds of it.
+    double spreadU = 0, spreadInverse = 0, most = 0, toV = 0;
     for (size_t i = 0; i < m_; ++i) {
+      toInverse_[i] = rate * b_[i] * scale;
+      toV_[i] = -rate * byT_[i];
+      target_[i] = static_cast<double>(classOf_[i]);
       scaleBy(-rate * b_[i], t_ + i * d_);
-      scaleBy(rate * b_[i] * scale, hQ_ + i * d_);
       scaleBy(-rate / (scale * scale), p_ + i * d_);
-      const double norm = normOf(h_ + i * d_, d_);
+      const double norm = normOf(h_ + i * d_, d_), normOfRow = restarted ? 0 : normOf(hQ_ + i * d_, d_);
       spreadU += norm * normOf(t_ + i * d_, d_);
-      spreadInverse += restarted ? 0 : norm * normOf(hQ_ + i * d_, d_);
+      spreadInverse += norm * abs(toInverse_[i]) * normOfRow;
+      toV += abs(toV_[i]) * normOfRow;
       most = max(most, norm);
     }
     const double toU = scale * delayed_.normOfU(spreadU), toInverse = delayed_.normOfInverse(spreadInverse) / (scale * keep),
-                 toOmega = rate * static_cast<double>(m_) * most *
-                           fma(largestOf(b_, m_) * most, normOf(layer_.omega, d_), largestOf(byS_, m_));
+                 toOmega =
+                     rate * static_cast<double>(m_) * most * fma(largestOf(b_, m_) * most, normOf(layer_.omega, d_), largestOf(byS_, m_));
+    toV = fma(toV, delayed_.normOfInverse(0), largestOf(v_, m_ * d_));
+    if (!(toV <= kMost)) return diverges("an entry of V becomes up to", toV);
     if (!(toU <= kMost && toInverse <= kMost && toOmega <= kMost && largestOf(p_, m_ * d_) <= kMost))
       return diverges("a factor of the weights changes by up to", max(max(toU, toOmega), toInverse));
     updateMeans();
@@ -128,15 +136,13 @@ template <class T> class LayerStep {
       writeOut();
       return true;
     }
-    for (size_t i = 0; i < m_; ++i)
-      if (firstWithTarget(i) == i) roundTo(solved_ + i * d_, d_, layer_.V + classOf_[i] * d_);
-    delayed_.add({h_, t_, hQ_, p_, m_}, keep, trace, spreadU, spreadInverse);
+    delayed_.add({h_, t_, hQ_, p_, toInverse_, toV_, target_, m_}, keep, trace, spreadU, spreadInverse);
     return true;
   }
 
  private:
   // What a float layer multiplies has to be a float.
-  static constexpr double kMost = sizeof(T) == 4 ? 1e36 : 1e300, kMostOfV = sizeof(T) == 4 ? 3.4028234663852886e38 : 1.7976931348623157e308;
+  static constexpr double kMost = sizeof(T) == 4 ? 1e36 : 1e300;
 
   template <class R> static R* taken(R*& at, size_t n) {
     R* here = at;
@@ -149,24 +155,25 @@ template <class T> class LayerStep {
   // Of the m rows and a matrix [d, d]; of the m rows and those that wait; and sums of these.
   void product(const T* rows, View<T> by, T* out) { multiply<T>(call_, m_, d_, d_, 1, matrix(rows), by, 0, out, d_); }
   void dots(const T* rows, const T* old, T* out) {
-    multiply<T>(call_, m_, waiting_, d_, 1, matrix(rows), transposed(matrix(old)), 0, out, waiting_);
+    multiply<T>(call_, m_, filled_, d_, 1, matrix(rows), transposed(matrix(old)), 0, out, filled_);
   }
   void addRows(const T* factors, const T* old, T* out) {
-    multiply<T>(call_, m_, d_, waiting_, 1, rowMajor<T>(factors, waiting_), matrix(old), 1, out, d_);
+    multiply<T>(call_, m_, d_, waiting_, 1, rowMajor<T>(factors, filled_), matrix(old), 1, out, d_);
   }
 
   bool diverges(const char* what, double value) {
     char number[32];
     __builtin_snprintf(number, sizeof number, "%.9g", value);
     __builtin_snprintf(call_.error, sizeof call_.error, "diverges at learning rate %.9g: %s %s; nothing was updated", options_.rate, what,
-                       isNan(value)        ? "NaN"
+                       isNan(value)         ? "NaN"
                        : value - value == 0 ? number
-                       : value > 0         ? "Infinity"
-                                           : "-Infinity");
+                       : value > 0          ? "Infinity"
+                                            : "-Infinity");
     return false;
   }
 
-  // What the updates are made of, from the old state: P = G - rate / 2 (g_i . g_j) H in p, U^-1 U H in t, and H U_new^-1 in hQ.
+  // What the updates are made of, from the old state: P = G - rate / 2 (g_i . g_j) H in p, t with U h = scale U0 t, and
+  // u with H U_new^-1 = u X0 in hQ.
   void prepare() {
     const double classes = static_cast<double>(layer_.classes);
     for (size_t i = 0; i < m_; ++i) sums_[i] = fma(b_[i], s_[i], fma(classes, byS_[i], byT_[i]));  // g_i . 1
@@ -176,18 +183,20 @@ template <class T> class LayerStep {
     else
       prepareBySample();
     if (call_.outOfMemory) return;
-    // U h = U0 t and H A^-1 U^-1 = (x X0 + (x . h_k) z_k) / scale with x = H A^-1 and the rows k that wait.
+    // H U_new^-1 = x U^-1 with x = H A^-1, and x U^-1 = (x + sum (x . h) toInverse u) X0 / scale over the rows that wait.
     const LayerRows<T>& old = delayed_.waiting();
     carry(h_, m_ * d_, t_);
     if (waiting_) addRows(byH_, old.s, t_);
     for (size_t i = 0; invertible_ && i < m_; ++i)
       invertible_ = largestOf(solved_ + i * d_, d_) <= kMostGrowth * largestOf(wide_ + i * d_, d_);
     if (!invertible_) return;
-    roundRows(call_, solved_, m_, d_, w_);
-    product(w_, delayed_.inverse(), hQ_);
+    roundRows(call_, static_cast<const double*>(solved_), m_, d_, hQ_);
     if (waiting_) {
-      dots(w_, old.h, byH_);
-      addRows(byH_, old.z, hQ_);
+      dots(hQ_, old.h, byH_);
+      for (size_t i = 0; i < m_; ++i)
+        for (size_t k = 0; k < waiting_; ++k)
+          byH_[i * filled_ + k] = static_cast<T>(old.toInverse[k] * static_cast<double>(byH_[i * filled_ + k]));
+      addRows(byH_, old.u, hQ_);
     }
     for (size_t i = 0; i < m_; ++i) scaleBy(1 / delayed_.scale(), hQ_ + i * d_);
   }
@@ -255,17 +264,6 @@ template <class T> class LayerStep {
     transpose(call_, columns, d_, m_, solved_);
   }
 
-  // The new rows of V, each in the place of the first sample that has its class. False if one is no number of V's type.
-  bool newRows() {
-    widenRows(call_, v_, m_, d_, solved_);
-    for (size_t i = 0; i < m_; ++i) {
-      const T* y = hQ_ + i * d_;
-      double* row = solved_ + firstWithTarget(i) * d_;
-      const double factor = -options_.rate * byT_[i];
-      for (size_t j = 0; j < d_; ++j) row[j] = fma(factor, static_cast<double>(y[j]), row[j]);
-    }
-    return largestOf<double>(solved_, m_ * d_) <= kMostOfV;
-  }
   size_t firstWithTarget(size_t i) const {
     size_t first = 0;
     while (classOf_[first] != classOf_[i]) ++first;
@@ -273,6 +271,10 @@ template <class T> class LayerStep {
   }
   void scaleBy(double factor, T* x) {
     for (size_t j = 0; j < d_; ++j) x[j] = static_cast<T>(factor * static_cast<double>(x[j]));
+  }
+
+  void addScaled(double factor, const T* x, T* to) {
+    for (size_t j = 0; j < d_; ++j) to[j] = static_cast<T>(fma(factor, static_cast<double>(x[j]), static_cast<double>(to[j])));
   }
 
   void updateMeans() {
@@ -289,7 +291,7 @@ template <class T> class LayerStep {
     delayed_.flush();
     for (size_t i = 0; i < m_; ++i)
       for (size_t j = 0; j < d_; ++j) t_[i * d_ + j] = static_cast<T>(-rate * b_[i] * wide_[i * d_ + j]);
-    if (!call_.outOfMemory) delayed_.flush({h_, t_, nullptr, nullptr, m_}, keep);
+    if (!call_.outOfMemory) delayed_.flush({h_, t_, nullptr, nullptr, nullptr, nullptr, nullptr, m_}, keep);
     if (!call_.outOfMemory) layer_.restart(call_);
     if (call_.outOfMemory) return;
     for (size_t i = 0; i < m_; ++i) {
@@ -308,14 +310,14 @@ template <class T> class LayerStep {
   const SphericalLayerStep& options_;
   Layer<T> layer_;
   Delayed<T>& delayed_;
-  size_t m_, d_, waiting_;
+  size_t m_, d_, waiting_, filled_;
   bool byDimension_;
   size_t side_;
   Scratch<double> numbers_;
   Scratch<T> reals_;
   Scratch<size_t> classes_;
   size_t* classOf_;
-  double *loss_ = nullptr, *b_, *byS_, *byT_, *sums_, *s_, *wide_, *solved_, *system_;
+  double *loss_ = nullptr, *b_, *byS_, *byT_, *sums_, *s_, *toInverse_, *toV_, *target_, *wide_, *solved_, *system_;
   T *h_, *v_, *w_, *hQ_, *g_, *t_, *p_, *byH_, *byP_, *byS0_;
   T* square_[2];
   bool invertible_ = false;

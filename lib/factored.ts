@@ -83,15 +83,13 @@ export interface SphericalLayerStepped<A extends RealArray> extends SphericalLay
  * `2 b o + k 1 + a e_y` (`b`, `k`, `a` the derivatives of the loss by `q`, `s`, `t`), so that `W` becomes
  * `W (1 - rate H^T 2b H) - rate 1 (H^T k)^T - rate sum_i a_i e_y h_i^T`. Where a factor of U would be singular or nearly so, W is
  * written out, which takes `O(c d^2)` once. If a loss, the sum of squares of the weights or a factor leaves its type, the call
- * throws and has written nothing.
+ * throws and has written nothing. A float32 layer multiplies in float32 and adds to the factors in float64.
  *
  * Source: Vincent, de Brebisson and Bouthillier 2015, arXiv 1412.7091; for all spherical losses their arXiv 1606.08061.
- *
- * A float32 layer multiplies in float32 and adds to the factors in float64.
  * @param V to `wbar`: the {@link SphericalLayerState}
  * @param hidden `[n, d]`, of V's type; a bias is a column of ones
  * @param targets class of each row `[n]`: 0..c-1 or ignoreIndex
- * @returns `loss` and `gradHidden` `[n, d]` before the step, the state after it, and `restarted`
+ * @returns `loss` and `gradHidden` `[n, d]` before the step, the state after it, `restarted` and `condition`
  * @throws TypeError or RangeError for a wrong type, shape, target or option, `learningRate weightDecay >= 1`, or a step that diverges
  */
 export function sphericalLayerStep<A extends RealArray>(

@@ -25,38 +25,53 @@ export interface SphericalLayerLossOptions {
   ignoreIndex?: number;
 }
 
+/** The factors of a layer with the weights `W = V U + 1 omega^T`: c classes, d dimensions. */
+export interface SphericalLayerState<A extends RealArray = RealArray> {
+  /** `[c, d]` */
+  readonly V: A;
+  /** `[d, d]` */
+  readonly U: Float64Array;
+  /** `[d, d]`: the inverse of U */
+  readonly inverseU: Float64Array;
+  /** `[d]` */
+  readonly omega: Float64Array;
+  /** `[d, d]`: `W^T W` */
+  readonly Q: Float64Array;
+  /** `[d]`: `W^T 1` */
+  readonly wbar: Float64Array;
+}
+
 export interface SphericalLayerStepOptions<A extends RealArray = RealArray>
   extends SphericalLayerLossOptions, CallOptions {
   /** Step of the gradient descent, at least 0; default 0: loss and gradient only, the state is returned as it was. */
   learningRate?: number;
   /** `W` is multiplied by `1 - learningRate weightDecay` after the step, at least 0; default 0. */
   weightDecay?: number;
-  /** Each of the state may be the very array of the input of that name: the step in place. */
-  out?: {
-    gradHidden?: A;
-    V?: A;
-    U?: Float64Array;
-    inverseU?: Float64Array;
-    omega?: Float64Array;
-    Q?: Float64Array;
-    wbar?: Float64Array;
-  };
+  /**
+   * Memory in which updates of V, U, inverseU and Q wait, so that a step of a few rows need not move all `d^2` numbers of each:
+   * until they are let in, the state is that of the arrays and the memory together. Zeros at the start, and whenever others have
+   * written the arrays, of `8 + d + k (4 d + 3)` numbers for k waiting rows; with float32 `8 + d + k (2 d + 3) + 3 d^2 / 2`, since
+   * steps then also keep copies to multiply with. Less memory is as none.
+   */
+  delayed?: Float64Array;
+  /** Let all that waits enter the arrays, after the step; default false. */
+  flush?: boolean;
+  /** Each of the state, and `delayed`, may be the very array of the input of that name: the step in place. */
+  out?: Partial<SphericalLayerState<A>> & { gradHidden?: A; delayed?: Float64Array };
 }
 
 /** The state of a factored layer after a step. */
-export interface SphericalLayerStepped<A> {
+export interface SphericalLayerStepped<A extends RealArray> extends SphericalLayerState<A> {
   /** Before the step. */
   loss: number;
   /** Gradient of the loss by the hidden rows, before the step. */
   gradHidden: A;
-  V: A;
-  U: Float64Array;
-  inverseU: Float64Array;
-  omega: Float64Array;
-  Q: Float64Array;
-  wbar: Float64Array;
+  /** That of the options, if it was given. */
+  delayed?: Float64Array;
   /** 1 if U would have become singular: then W was written out, and V is it. */
   restarted: number;
+  /** A bound of the condition number of U after the step: the product of the Frobenius norms of U and its inverse, or more. */
+  condition: number;
 }
 
 /**
@@ -68,18 +83,13 @@ export interface SphericalLayerStepped<A> {
  * `2 b o + k 1 + a e_y` (`b`, `k`, `a` the derivatives of the loss by `q`, `s`, `t`), so that `W` becomes
  * `W (1 - rate H^T 2b H) - rate 1 (H^T k)^T - rate sum_i a_i e_y h_i^T`. Where a factor of U would be singular or nearly so, W is
  * written out, which takes `O(c d^2)` once. If a loss, the sum of squares of the weights or a factor leaves its type, the call
- * throws and has written nothing.
+ * throws and has written nothing. A float32 layer multiplies in float32 and adds to the factors in float64.
  *
  * Source: Vincent, de Brebisson and Bouthillier 2015, arXiv 1412.7091; for all spherical losses their arXiv 1606.08061.
- * @param V `[c, d]`
- * @param U `[d, d]`, float64
- * @param inverseU `[d, d]`, float64: the inverse of U
- * @param omega `[d]`, float64
- * @param Q `[d, d]`, float64: `W^T W`
- * @param wbar `[d]`, float64: `W^T 1`
+ * @param V to `wbar`: the {@link SphericalLayerState}
  * @param hidden `[n, d]`, of V's type; a bias is a column of ones
  * @param targets class of each row `[n]`: 0..c-1 or ignoreIndex
- * @returns `loss` and `gradHidden` `[n, d]` before the step, the state after it, and `restarted`
+ * @returns `loss` and `gradHidden` `[n, d]` before the step, the state after it, `restarted` and `condition`
  * @throws TypeError or RangeError for a wrong type, shape, target or option, `learningRate weightDecay >= 1`, or a step that diverges
  */
 export function sphericalLayerStep<A extends RealArray>(
@@ -103,25 +113,14 @@ export interface SphericalLayerStabilizeOptions<
   low?: number;
   /** Largest one, at least 1; default 2. */
   high?: number;
-  /** All but inverseU may be the very array of the input of that name. */
-  out?: {
-    V?: A;
-    U?: Float64Array;
-    inverseU?: Float64Array;
-    omega?: Float64Array;
-    Q?: Float64Array;
-    wbar?: Float64Array;
-  };
+  /** U's inverse so far: if it still is that, it stays. */
+  inverseU?: Tensor64;
+  /** Each may be the very array of the input of that name. */
+  out?: Partial<SphericalLayerState<A>>;
 }
 
 /** What {@link sphericalLayerStabilize} returns. */
-export interface SphericalLayerStabilized<A> {
-  V: A;
-  U: Float64Array;
-  inverseU: Float64Array;
-  omega: Float64Array;
-  Q: Float64Array;
-  wbar: Float64Array;
+export interface SphericalLayerStabilized<A extends RealArray> extends SphericalLayerState<A> {
   /** Singular values that were outside the range. */
   fixed: number;
   /** 1 if W was written out, because more than a third were or U has no inverse. */
@@ -131,15 +130,11 @@ export interface SphericalLayerStabilized<A> {
 /**
  * Moves singular values of U outside a range to 1 and leaves `W = V U + 1 omega^T` as it is:
  * `V = V (1 + L (sigma - 1) L^T)` and `U = (1 + L (1 / sigma - 1) L^T) U` with the left singular vectors L, in one sweep over V for
- * all of them. The inverse of U is computed anew. If more than a third are outside, V becomes W and U the identity.
+ * all of them. The inverse of U is computed anew where it has to be. If more than a third are outside, V becomes W and U the identity.
  *
  * Source: the numerical stabilisation of Vincent, de Brebisson and Bouthillier 2015, arXiv 1412.7091 (there one singular vector at
  * a time).
- * @param V `[c, d]`
- * @param U `[d, d]`, float64
- * @param omega `[d]`, float64
- * @param Q `[d, d]`, float64: returned as it is, or of the written-out W
- * @param wbar `[d]`, float64: likewise
+ * @param V to `wbar`: of the {@link SphericalLayerState}; Q and wbar are returned as they are, or of the written-out W
  * @returns the state, the inverse of U, and how many singular values were `fixed`
  * @throws TypeError or RangeError for a wrong type, shape or option
  */
@@ -164,9 +159,7 @@ export interface SphericalLayerWeightOptions<A extends RealArray = RealArray> ex
 /**
  * Weights of a factored layer, `W = V U + 1 omega^T`, and on request what the layer keeps of them: `Q = W^T W` and `wbar = W^T 1`,
  * summed in float64. Without U it is the identity, without omega that is 0. A part of the rows of V gives those rows of W.
- * @param V `[c, d]`
- * @param U `[d, d]`, float64
- * @param omega `[d]`, float64
+ * @param V with U and omega: of the {@link SphericalLayerState}
  * @returns `weight` `[c, d]`; `Q` `[d, d]` and `wbar` `[d]` if `gram`
  * @throws TypeError or RangeError for a wrong type or shape
  */
@@ -190,9 +183,7 @@ export interface SphericalLayerScoresOptions<A extends RealArray = RealArray> ex
 
 /**
  * Logits of a factored layer for some classes: `h_i . W_k = (U h_i) . V_k + omega . h_i`, summed in float64.
- * @param V `[c, d]`
- * @param U `[d, d]`, float64
- * @param omega `[d]`, float64
+ * @param V with U and omega: of the {@link SphericalLayerState}
  * @param hidden `[n, d]`, of V's type
  * @param classes `[m]`, the same for all rows, in any order
  * @returns `scores` `[n, m]`
@@ -218,9 +209,7 @@ export interface SphericalLayerTopKOptions<A extends RealArray = RealArray> exte
 /**
  * The k largest logits `h_i . W_j` of every hidden row over all classes and their classes, without storing the others. The order is
  * that of {@link topK} on the logits in V's type: descending, NaN first, equal values by class.
- * @param V `[c, d]`
- * @param U `[d, d]`, float64
- * @param omega `[d]`, float64
+ * @param V with U and omega: of the {@link SphericalLayerState}
  * @param hidden `[n, d]`, of V's type
  * @returns `values` `[n, k]` and `indices` `[n, k]`
  * @throws TypeError or RangeError for a wrong type, shape or k

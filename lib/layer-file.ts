@@ -1,9 +1,6 @@
 // A spherical output layer as a safetensors file.
-import {
-  layerName,
-  type SphericalLayerState,
-  type SphericalOutputLayerOptions,
-} from './layer-options.js';
+import type { SphericalLayerState } from './factored.js';
+import { layerName, type SphericalOutputLayerOptions } from './layer-options.js';
 import {
   damaged,
   readSafetensors,

@@ -1,7 +1,6 @@
 // Options and state of a spherical output layer.
 import { checkNumber, kindOf } from './arguments.js';
 import type { SphericalLayerLossOptions } from './factored.js';
-import type { RealArray } from './types.js';
 
 export const layerName = 'SphericalOutputLayer';
 
@@ -29,16 +28,6 @@ export interface RandomLayerOptions<
   dtype?: Type;
   /** Of the normal distribution that entries are drawn from; default `1 / sqrt(dimensions)`. */
   standardDeviation?: number;
-}
-
-/** The factors of a layer, its own arrays: to look at, not to write to. */
-export interface SphericalLayerState<A extends RealArray = RealArray> {
-  readonly V: A;
-  readonly U: Float64Array;
-  readonly inverseU: Float64Array;
-  readonly omega: Float64Array;
-  readonly Q: Float64Array;
-  readonly wbar: Float64Array;
 }
 
 /** What a layer keeps for itself. */
@@ -76,6 +65,13 @@ export function settingsOf(options: SphericalOutputLayerOptions): Settings {
   );
   return { stabilizePeriod, singularRange: [low, high] };
 }
+
+/**
+ * The bound of a condition number beyond which a layer is stabilised at once. Afterwards the bound is at most `d high / low`: it is the
+ * product of two Frobenius norms.
+ */
+export const mostConditionOf = ({ singularRange: [low, high] }: Settings, d: number): number =>
+  ((250 + 8 * d) * high) / low;
 
 const stepOptions = [
   'loss',

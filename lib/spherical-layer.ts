@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, checkOptions } from './arguments.js';
+import { checkNumber, checkOptions } from './arguments.js';
 import { inBackground } from './background.js';
 import { conditionNumber } from './condition.js';
 import {
@@ -7,18 +7,21 @@ import {
   sphericalLayerStep,
   sphericalLayerTopK,
   sphericalLayerWeight,
+  type SphericalLayerState,
 } from './factored.js';
-import { normalValues } from './normal.js';
+import { isRefusal, named, renamed } from './layer-errors.js';
+import { LayerFactors } from './layer-factors.js';
 import { readLayer, writeLayer } from './layer-file.js';
 import {
-  layerName,
+  layerName as name,
+  mostConditionOf,
   settingsOf,
   stepOptionsOf,
   type RandomLayerOptions,
   type Settings,
-  type SphericalLayerState,
   type SphericalOutputLayerOptions,
 } from './layer-options.js';
+import { randomWeights } from './layer-weights.js';
 import type { FileProgress } from './safetensors.js';
 import type { RealArray, Targets, Tensor } from './types.js';
 
@@ -29,38 +32,19 @@ export interface SphericalLayerResult<A extends RealArray = RealArray> {
   gradHidden: A;
 }
 
-export type { RandomLayerOptions, SphericalLayerState, SphericalOutputLayerOptions };
-export type { FileProgress };
+export type { FileProgress, RandomLayerOptions, SphericalOutputLayerOptions };
 
-const name = layerName;
 const stepLater = inBackground(sphericalLayerStep);
 const stabilizeLater = inBackground(sphericalLayerStabilize);
-
-/** Errors of the native ops by the name of the method, and of its argument: W becomes V. */
-function renamed(method: string, error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const message = error.message.replace(/^sphericalLayer\w+: /, `${name}.${method}: `);
-  error.message = method === 'create' ? message.replace(/\bV\b/g, 'W') : message;
-  return error;
-}
-function named<R>(method: string, run: () => R): R {
-  try {
-    return run();
-  } catch (error) {
-    throw renamed(method, error);
-  }
-}
-
-const isRefusal = (error: unknown): boolean =>
-  error instanceof TypeError || error instanceof RangeError;
 
 /**
  * The output layer of a classifier with a spherical loss, trained exactly by gradient descent at a cost that does not depend on the
  * number of classes D: a step on n hidden rows of d dimensions takes `O(n d^2 + n^2 d + n^3)`, or `O(n d^2 + d^3)` for n > d.
  *
  * The weights `W` `[D, d]` are held as `V U + 1 omega^T`, with `Q = W^T W` and `wbar = W^T 1`; a step reads and writes only the rows
- * of V of its targets. V has the caller's type, the `d^2` factors are float64. Every `stabilizePeriod` steps the singular values of
- * U are brought back into a range, in one sweep over V. A bias is a column of ones in the hidden rows.
+ * of V of its targets. V has the caller's type, the `d^2` factors are float64, and steps of a few rows enter them some at a time.
+ * Every `stabilizePeriod` steps the singular values of U are brought back into a range, in one sweep over V. A bias is a column of
+ * ones in the hidden rows.
  *
  * Source: Vincent, de Brebisson and Bouthillier 2015, arXiv 1412.7091; for all spherical losses their arXiv 1606.08061.
  */
@@ -71,7 +55,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
   readonly dimensions: number;
   readonly #options: SphericalOutputLayerOptions;
   readonly #settings: Settings;
-  #state: SphericalLayerState<A> | undefined;
+  #factors: LayerFactors<A> | undefined;
   #steps = 0;
   /** The method under way that writes the state. */
   #writer: string | undefined;
@@ -89,7 +73,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     this.#settings = settingsOf(options);
     this.#options = stepOptionsOf(options);
     [this.classes, this.dimensions] = sizes;
-    this.#state = state;
+    this.#factors = new LayerFactors(state, sizes);
     this.#steps = steps;
     // The loss's options are checked where they are used, on no rows.
     const none = { data: state.V.slice(0, 0) as A, shape: [0, this.dimensions] };
@@ -133,37 +117,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     options: RandomLayerOptions<Type>,
   ): SphericalOutputLayer<Type extends 'float64' ? Float64Array : Float32Array> {
     checkOptions(`${name}.random`, options);
-    const { classes, dimensions, seed = 0, dtype = 'float32', standardDeviation } = options;
-    const size = (key: string, value: unknown) =>
-      checkNumber(
-        `${name}.random`,
-        `options.${key}`,
-        value,
-        'a positive integer',
-        (x) => Number.isInteger(x) && x > 0,
-      );
-    size('classes', classes);
-    size('dimensions', dimensions);
-    checkNumber(`${name}.random`, 'options.seed', seed, 'an integer', Number.isSafeInteger);
-    checkChoice(`${name}.random`, 'options.dtype', dtype, ['float32', 'float64']);
-    const spread = standardDeviation ?? 1 / Math.sqrt(dimensions);
-    checkNumber(
-      `${name}.random`,
-      'options.standardDeviation',
-      spread,
-      'a finite number >= 0',
-      (x) => x >= 0 && x < Infinity,
-    );
-    const length = classes * dimensions;
-    const data = normalValues(
-      dtype === 'float64' ? new Float64Array(length) : new Float32Array(length),
-      spread,
-      seed,
-    );
-    return SphericalOutputLayer.create<RealArray>(
-      { data, shape: [classes, dimensions] },
-      options,
-    ) as never;
+    return SphericalOutputLayer.create<RealArray>(randomWeights(options), options) as never;
   }
 
   /** Steps that were made. */
@@ -171,9 +125,9 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     return this.#steps;
   }
 
-  /** The factors, the layer's own arrays. */
+  /** The factors as they are now, in the layer's own arrays, which later steps change: to look at, not to write to. */
   get state(): SphericalLayerState<A> {
-    return this.#use('state', false);
+    return this.#use('state', false).state;
   }
 
   /**
@@ -190,17 +144,16 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     learningRate: number,
     out?: { gradHidden?: A },
   ): SphericalLayerResult<A> {
-    const state = this.#use('step', true);
+    const factors = this.#use('step', true);
+    const options = this.#stepOptions(learningRate);
     let result;
     try {
-      result = sphericalLayerStep(
-        ...this.#stepArguments(state, hidden, targets, learningRate, out),
-      );
+      result = sphericalLayerStep(...factors.stepArguments(hidden, targets, options, out));
     } catch (error) {
       throw this.#failed('step', error);
     }
     this.#steps += 1;
-    if (this.#isDue()) this.#stabilize('step', state);
+    if (this.#isDue(factors, result.condition)) this.#stabilize('step', factors);
     return { loss: result.loss, gradHidden: result.gradHidden };
   }
 
@@ -214,17 +167,14 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     learningRate: number,
     out?: { gradHidden?: A },
   ): Promise<SphericalLayerResult<A>> {
-    const state = this.#use('stepAsync', true);
+    const factors = this.#use('stepAsync', true);
+    const options = this.#stepOptions(learningRate);
     this.#writer = 'stepAsync';
     try {
-      const result = await stepLater(
-        ...this.#stepArguments(state, hidden, targets, learningRate, out),
-      );
+      const result = await stepLater(...factors.stepArguments(hidden, targets, options, out));
       this.#steps += 1;
-      if (this.#isDue()) {
-        const { V, U, omega, Q, wbar } = this.#tensors(state);
-        await stabilizeLater(V, U, omega, Q, wbar, this.#stabilizeOptions(state));
-      }
+      if (this.#isDue(factors, result.condition))
+        await stabilizeLater(...factors.stabilizeArguments(this.#range));
       return { loss: result.loss, gradHidden: result.gradHidden };
     } catch (error) {
       throw this.#failed('stepAsync', error);
@@ -235,9 +185,10 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
 
   /** Loss and gradient of a minibatch as {@link step} returns them, without an update. */
   forward(hidden: Tensor<A>, targets: Targets, out?: { gradHidden?: A }): SphericalLayerResult<A> {
-    const state = this.#use('forward', false);
+    const factors = this.#use('forward', false);
+    const options = this.#stepOptions(0);
     const { loss, gradHidden } = named('forward', () =>
-      sphericalLayerStep(...this.#stepArguments(state, hidden, targets, 0, out)),
+      sphericalLayerStep(...factors.stepArguments(hidden, targets, options, out)),
     );
     return { loss, gradHidden };
   }
@@ -249,7 +200,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
    * @returns `[n, m]`
    */
   scores(hidden: Tensor<A>, classIds: Int32Array, out?: A): A {
-    const { V, U, omega } = this.#tensors(this.#use('scores', false));
+    const { V, U, omega } = this.#use('scores', false).tensors;
     return named(
       'scores',
       () =>
@@ -272,13 +223,13 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
    * in descending order with NaN first and equal values by class, as {@link topK} orders them.
    */
   topK(hidden: Tensor<A>, k: number): { values: A; indices: Int32Array } {
-    const { V, U, omega } = this.#tensors(this.#use('topK', false));
+    const { V, U, omega } = this.#use('topK', false).tensors;
     return named('topK', () => sphericalLayerTopK(V, U, omega, hidden, { k }));
   }
 
   /** Row `i` of W `[d]`. */
   row(i: number): A {
-    const state = this.#use('row', false);
+    const factors = this.#use('row', false);
     const d = this.dimensions;
     checkNumber(
       `${name}.row`,
@@ -287,16 +238,15 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
       `an integer in [0, ${this.classes - 1}]`,
       (x) => Number.isInteger(x) && x >= 0 && x < this.classes,
     );
-    const V = { data: state.V.subarray(i * d, (i + 1) * d) as A, shape: [1, d] };
-    const { U, omega } = this.#tensors(state);
-    return named('row', () => sphericalLayerWeight(V, U, omega).weight);
+    const { V, U, omega } = factors.tensors;
+    const own = { data: V.data.subarray(i * d, (i + 1) * d) as A, shape: [1, d] };
+    return named('row', () => sphericalLayerWeight(own, U, omega).weight);
   }
 
   /** W `[D, d]`, in a new array or in `out`. */
   weight(out?: A): A {
-    const state = this.#use('weight', false);
-    const { V, U, omega } = this.#tensors(state);
-    if (out === state.V)
+    const { V, U, omega } = this.#use('weight', false).tensors;
+    if (out === V.data)
       throw new RangeError(`${name}.weight: out is the layer's own V, expected other memory`);
     const options = out && { out: { weight: out } };
     return named('weight', () => sphericalLayerWeight(V, U, omega, options).weight);
@@ -307,7 +257,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
    * Takes some thirty products of matrices of d^2 numbers.
    */
   condition(): number {
-    const { U, inverseU } = this.#use('condition', false);
+    const { U, inverseU } = this.#use('condition', false).state;
     return conditionNumber(U, inverseU, this.dimensions);
   }
 
@@ -322,7 +272,7 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
    * promise settles, steps are refused.
    */
   async save(path: string, options: { onProgress?: FileProgress } = {}): Promise<void> {
-    const state = this.#use('save', false);
+    const { state } = this.#use('save', false);
     this.#readers += 1;
     try {
       const settings = { ...this.#options, ...this.#settings };
@@ -351,19 +301,19 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
   /** Lets go of all memory. Any later use throws. */
   dispose(): void {
     if (this.#writer !== undefined || this.#readers > 0) this.#use('dispose', true);
-    this.#state = undefined;
+    this.#factors = undefined;
   }
 
-  /** The state, for a method that may have it now. */
-  #use(method: string, writes: boolean): SphericalLayerState<A> {
+  /** The factors, for a method that may have them now. */
+  #use(method: string, writes: boolean): LayerFactors<A> {
     if (this.#broken)
       throw new Error(`${name}.${method}: memory ran out within a step; load the layer again`);
-    if (!this.#state) throw new Error(`${name}.${method}: the layer was disposed of`);
+    if (!this.#factors) throw new Error(`${name}.${method}: the layer was disposed of`);
     if (this.#writer !== undefined)
       throw new Error(`${name}.${method}: ${this.#writer} is pending; wait for its promise`);
     if (writes && this.#readers > 0)
       throw new Error(`${name}.${method}: save is pending; wait for its promise`);
-    return this.#state;
+    return this.#factors;
   }
 
   /** What a step threw. Memory that runs out may leave half a step. */
@@ -377,45 +327,29 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
     return renamed(method, error);
   }
 
-  #isDue(): boolean {
-    const { stabilizePeriod } = this.#settings;
-    return stabilizePeriod > 0 && this.#steps % stabilizePeriod === 0;
+  get #range() {
+    const [low, high] = this.#settings.singularRange;
+    return { low, high };
   }
 
-  #stabilize(method: string, state: SphericalLayerState<A>): number {
-    const { V, U, omega, Q, wbar } = this.#tensors(state);
+  /** After the period, and before U is so ill-conditioned that rounding in V counts. Bounds are loose where something waits. */
+  #isDue(factors: LayerFactors<A>, condition: number): boolean {
+    const { stabilizePeriod } = this.#settings;
+    if (stabilizePeriod === 0) return false;
+    if (this.#steps % stabilizePeriod === 0) return true;
+    const most = mostConditionOf(this.#settings, this.dimensions);
+    return condition > most && factors.measure() > most;
+  }
+
+  #stabilize(method: string, factors: LayerFactors<A>): number {
     try {
-      return sphericalLayerStabilize(V, U, omega, Q, wbar, this.#stabilizeOptions(state)).fixed;
+      return sphericalLayerStabilize(...factors.stabilizeArguments(this.#range)).fixed;
     } catch (error) {
       throw this.#failed(method, error);
     }
   }
 
-  #stabilizeOptions(state: SphericalLayerState<A>) {
-    const [low, high] = this.#settings.singularRange;
-    return { low, high, out: { ...state } };
-  }
-
-  #tensors({ V, U, inverseU, omega, Q, wbar }: SphericalLayerState<A>) {
-    const d = this.dimensions;
-    const square = (data: Float64Array) => ({ data, shape: [d, d] });
-    return {
-      V: { data: V, shape: [this.classes, d] },
-      U: square(U),
-      inverseU: square(inverseU),
-      omega,
-      Q: square(Q),
-      wbar,
-    };
-  }
-
-  #stepArguments(
-    state: SphericalLayerState<A>,
-    hidden: Tensor<A>,
-    targets: Targets,
-    learningRate: number,
-    out: { gradHidden?: A } | undefined,
-  ): Parameters<typeof sphericalLayerStep<A>> {
+  #stepOptions(learningRate: number): SphericalOutputLayerOptions & { learningRate: number } {
     checkNumber(
       `${name}.step`,
       'learningRate',
@@ -423,8 +357,6 @@ export class SphericalOutputLayer<A extends RealArray = RealArray> {
       'a finite number >= 0',
       (x) => x >= 0 && x < Infinity,
     );
-    const { V, U, inverseU, omega, Q, wbar } = this.#tensors(state);
-    const options = { ...this.#options, learningRate, out: { ...state, ...out } };
-    return [V, U, inverseU, omega, Q, wbar, hidden, targets, options];
+    return { ...this.#options, learningRate };
   }
 }

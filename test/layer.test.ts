@@ -189,7 +189,8 @@ describe('a singular factor', () => {
         }
         const { Q, wbar, inverse } = drift(layer);
         expect(Math.max(Q, wbar)).toBeLessThan(double ? 1e-13 : 1e-6);
-        expect(inverse).toBeLessThan(1e-13);
+        // A float32 layer has U^-1 to float32.
+        expect(inverse).toBeLessThan(double ? 1e-13 : 1e-7);
       });
   test('of more rows than dimensions', () => {
     // 2 rate H^T H is 1 in its first place.

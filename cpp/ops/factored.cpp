@@ -7,35 +7,25 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// The state that a call gives back, where it is not written in place.
-#define LC_STATE(name, count) carry(LC_INPUT(double, call, name), count, LC_OUTPUT(double, call, name))
-
 struct SphericalLayerStepOp : SphericalLayerStep {
   template <class T> static void run(Call& call) {
     const SphericalLayerStep options(call);
-    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<size_t>('d')];
-    carry(LC_INPUT(T, call, V), c * d, LC_OUTPUT(T, call, V));
-    LC_STATE(U, d * d);
-    LC_STATE(inverseU, d * d);
-    LC_STATE(omega, d);
-    LC_STATE(Q, d * d);
-    LC_STATE(wbar, d);
-    const Layer<T> layer{c,
-                         d,
-                         LC_OUTPUT(T, call, V),
-                         LC_OUTPUT(double, call, U),
-                         LC_OUTPUT(double, call, inverseU),
-                         LC_OUTPUT(double, call, omega),
-                         LC_OUTPUT(double, call, Q),
-                         LC_OUTPUT(double, call, wbar)};
+    const size_t n = call.rows, d = call.dims[static_cast<size_t>('d')];
+    const Layer<T> layer = layerOf<SphericalLayerStep, T>(call);
+    double* memory = LC_OUTPUT(double, call, delayed);
+    const size_t length = memory ? call.dims[static_cast<size_t>('m')] : 0;
+    if (memory) carry(LC_INPUT(double, call, delayed), length, memory);
     const int32_t* targets = LC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<SphericalLayerStep>(call);
     Scratch<size_t> rows(call, n, false);
-    if (!rows) return;
+    Delayed<T> delayed(call, layer, memory, length);
+    if (call.outOfMemory) return;
     size_t m = 0;
     for (size_t i = 0; i < n; ++i)
       if (targets[i] != ignore) rows[m++] = i;
-    LayerStep<T> step(call, options, layer, targets, rows, m);
+    if (options.rate > 0 && !delayed.hasRoom(m)) delayed.flush();
+    if (call.outOfMemory) return;
+    LayerStep<T> step(call, options, layer, delayed, targets, rows, m);
     if (call.outOfMemory) return;
     step.forward(LC_INPUT(T, call, hidden), rows, reductionOf<SphericalLayerStep>(call) == kReduceMean ? reciprocalOrZero(m) : 1.0);
     if (call.outOfMemory) return;
@@ -45,32 +35,24 @@ struct SphericalLayerStepOp : SphericalLayerStep {
     if (options.rate > 0 && !step.update(restarted)) return;
     T* gradient = LC_OUTPUT(T, call, gradHidden);
     for (size_t i = 0, k = 0; i < n; ++i) {
-      const bool counts = k < m && rows[k] == i;
-      for (size_t j = 0; j < d; ++j) gradient[i * d + j] = counts ? static_cast<T>(step.gradient(k)[j]) : T(0);
-      k += counts;
+      if (k < m && rows[k] == i)
+        carry(step.gradient(k++), d, gradient + i * d);
+      else
+        __builtin_memset(gradient + i * d, 0, d * sizeof(T));
     }
+    if (LC_OPTION(call, flush) != 0) delayed.flush();
     LC_NUMBER(call, loss) = loss;
     LC_NUMBER(call, restarted) = restarted;
+    LC_NUMBER(call, condition) = step.condition();
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 struct SphericalLayerStabilizeOp : SphericalLayerStabilize {
   template <class T> static void run(Call& call) {
-    const size_t c = call.columns, d = call.dims[static_cast<size_t>('d')];
-    carry(LC_INPUT(T, call, V), c * d, LC_OUTPUT(T, call, V));
-    LC_STATE(U, d * d);
-    LC_STATE(omega, d);
-    LC_STATE(Q, d * d);
-    LC_STATE(wbar, d);
-    Layer<T> layer{c,
-                   d,
-                   LC_OUTPUT(T, call, V),
-                   LC_OUTPUT(double, call, U),
-                   LC_OUTPUT(double, call, inverseU),
-                   LC_OUTPUT(double, call, omega),
-                   LC_OUTPUT(double, call, Q),
-                   LC_OUTPUT(double, call, wbar)};
+    const double* inverse = LC_INPUT(double, call, inverseU);
+    Layer<T> layer = layerOf<SphericalLayerStabilize, T>(call);
+    const size_t d = layer.width;
     // Three matrices of d^2: the eigenvectors of U U^T, then L^T and S of the sweep; and three rows.
     Scratch<double> vectors(call, d * d, false), left(call, d * d, false), spread(call, d * d, false), rows(call, 3 * d, false);
     if (!vectors || !left || !spread || !rows) return;
@@ -78,7 +60,7 @@ struct SphericalLayerStabilizeOp : SphericalLayerStabilize {
     if (call.outOfMemory) return;
     bool restart = 3 * r > d;
     if (!restart && r > 0) fix(call, layer, r, vectors, rows, left, spread);
-    if (!restart) {
+    if (!restart && !(inverse && r == 0 && isInverse(call, layer, sizeof(T) == 4 ? 1e-10 : 1e-14))) {
       for (size_t i = 0; i < d * d; ++i) vectors[i] = layer.U[i];
       identity(layer.inverse, d);
       restart = !solve(call, vectors, d, layer.inverse, d) && !call.outOfMemory;
@@ -91,8 +73,30 @@ struct SphericalLayerStabilizeOp : SphericalLayerStabilize {
     LC_NUMBER(call, restarted) = restart;
   }
 
+  // Whether U U^-1 is 1 up to `tolerance`, by four rows of +1 and -1: a deviation E of its entries moves each entry of a row by about
+  // the norm of a column of E.
+  template <class T> static bool isInverse(Call& call, const Layer<T>& layer, double tolerance) {
+    constexpr size_t kProbes = 4;
+    const size_t d = layer.width;
+    Scratch<double> signs(call, kProbes * d, false), turned(call, kProbes * d, false), back(call, kProbes * d, false);
+    if (!signs || !turned || !back) return false;
+    uint32_t state = 1;
+    for (size_t i = 0; i < kProbes * d; ++i) {
+      state = state * 1664525u + 1013904223u;
+      signs[i] = state >> 31 ? 1 : -1;
+    }
+    multiply<double>(call, kProbes, d, d, rowMajor<double>(signs, d), rowMajor<double>(layer.U, d), turned);
+    multiply<double>(call, kProbes, d, d, rowMajor<double>(turned, d), rowMajor<double>(layer.inverse, d), back);
+    bool close = true;
+    for (size_t i = 0; i < kProbes * d; ++i) {
+      close = close && abs(back[i] - signs[i]) <= tolerance;  // not for NaN
+    }
+    return close;
+  }
+
   // How many singular values of U are outside the range; the first rows of `vectors` are then their left vectors, `values` they.
   static size_t outside(Call& call, const double* u, size_t d, double low, double high, double* vectors, double* values) {
+    if (singularValuesWithin(u, d, low, high)) return 0;
     const View<double> U = rowMajor(u, d);
     multiply<double>(call, d, d, d, 1, U, transposed(U), 0, vectors, d);
     if (call.outOfMemory || eigenvaluesWithin(vectors, d, low * low, high * high)) return 0;
@@ -235,8 +239,6 @@ struct SphericalLayerTopKOp : SphericalLayerTopK {
   static constexpr size_t kRowsAtOnce = 256;
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
-
-#undef LC_STATE
 
 }  // namespace LOGITCORE_LEVEL
 

@@ -19,6 +19,14 @@ constexpr Input optionalOf(Input in) {
   return in;
 }
 
+// An input among the options that only makes a call faster.
+constexpr Input hintOf(Input in) {
+  in = optionalOf(in);
+  in.fromOptions = true;
+  return in;
+}
+constexpr Input kLayerDelayed = hintOf({"delayed", "m", Kind::real64});
+
 // A loss of a row and its derivatives by the sum s of all logits, the sum q of their squares and the target's logit t, each times
 // the factor of the reduction: d loss / d x_k = 2 byQ x_k + byS + [k = y] byT.
 struct SphericalSlopes {
@@ -73,11 +81,12 @@ struct SphericalLayerStep {
   static constexpr Record record{
       "sphericalLayerStep",
       "z-loss",
-      {kLayerV, kLayerU, kLayerInverse, kLayerOmega, kLayerQ, kLayerWbar, kLayerHidden, kTargets},
+      {kLayerV, kLayerU, kLayerInverse, kLayerOmega, kLayerQ, kLayerWbar, kLayerHidden, kTargets, kLayerDelayed},
       {choice("loss", "z,mse,taylor,spherical"), kZSharpness, kZOffset, atLeast(optionalNumber("epsilon"), 0), kTargetValue,
-       atLeast(number("learningRate", 0), 0), atLeast(number("weightDecay", 0), 0), kIgnoreIndex, choice("reduction", "mean,sum")},
+       atLeast(number("learningRate", 0), 0), atLeast(number("weightDecay", 0), 0), kIgnoreIndex, choice("reduction", "mean,sum"),
+       boolean("flush")},
       {scalar("loss"), array("gradHidden", "n,d"), stateOf(kLayerV), stateOf(kLayerU), stateOf(kLayerInverse), stateOf(kLayerOmega),
-       stateOf(kLayerQ), stateOf(kLayerWbar), scalar("restarted")},
+       stateOf(kLayerQ), stateOf(kLayerWbar), when(stateOf(kLayerDelayed), "delayed"), scalar("restarted"), scalar("condition")},
       false,
       nullptr,
       &check};
@@ -109,10 +118,10 @@ inline bool SphericalLayerStep::check(Call& call) {
 struct SphericalLayerStabilize {
   static constexpr Record record{"sphericalLayerStabilize",
                                  "z-loss",
-                                 {kLayerV, kLayerU, kLayerOmega, kLayerQ, kLayerWbar},
+                                 {kLayerV, kLayerU, kLayerOmega, kLayerQ, kLayerWbar, hintOf(kLayerInverse)},
                                  {between(above(number("low", 0.5), 0), 0, 1), atLeast(number("high", 2), 1)},
-                                 {stateOf(kLayerV), stateOf(kLayerU), array("inverseU", "d,d", Kind::real64), stateOf(kLayerOmega),
-                                  stateOf(kLayerQ), stateOf(kLayerWbar), scalar("fixed"), scalar("restarted")}};
+                                 {stateOf(kLayerV), stateOf(kLayerU), stateOf(kLayerInverse), stateOf(kLayerOmega), stateOf(kLayerQ),
+                                  stateOf(kLayerWbar), scalar("fixed"), scalar("restarted")}};
 };
 
 // W, or with V's own array a restart of the layer; and what the layer keeps of W.

@@ -93,6 +93,27 @@ template <class T> struct Layer {
   void measure(Call& call) { gramSweep<T>(call, V, classes, width, Q, wbar); }
 };
 
+// That of an op, with what it does not write in place carried over; U^-1 where it is given.
+template <class Op, class T> Layer<T> layerOf(Call& call) {
+  constexpr const Record& record = Op::record;
+  const size_t c = call.columns, d = call.dims[static_cast<size_t>('d')];
+  const Layer<T> layer{c,
+                       d,
+                       LC_OUTPUT(T, call, V),
+                       LC_OUTPUT(double, call, U),
+                       LC_OUTPUT(double, call, inverseU),
+                       LC_OUTPUT(double, call, omega),
+                       LC_OUTPUT(double, call, Q),
+                       LC_OUTPUT(double, call, wbar)};
+  carry(LC_INPUT(T, call, V), c * d, layer.V);
+  carry(LC_INPUT(double, call, U), d * d, layer.U);
+  if (LC_INPUT(double, call, inverseU)) carry(LC_INPUT(double, call, inverseU), d * d, layer.inverse);
+  carry(LC_INPUT(double, call, omega), d, layer.omega);
+  carry(LC_INPUT(double, call, Q), d * d, layer.Q);
+  carry(LC_INPUT(double, call, wbar), d, layer.wbar);
+  return layer;
+}
+
 // Whether all eigenvalues of s [d, d], symmetric, are surely within [low, high]: by Gershgorin's circles, or by its distance from a
 // multiple of 1 in Frobenius' norm.
 inline bool eigenvaluesWithin(const double* s, size_t d, double low, double high) {
@@ -114,6 +135,19 @@ inline bool eigenvaluesWithin(const double* s, size_t d, double low, double high
   for (size_t i = 0; i < d; ++i) squares = fma(s[i * d + i] - centre, s[i * d + i] - centre, squares);
   const double distance = sqrt(squares);
   return centre - distance >= low && centre + distance <= high;
+}
+
+// Whether all singular values of u [d, d] are surely within [low, high], by its distance from a multiple of 1.
+inline bool singularValuesWithin(const double* u, size_t d, double low, double high) {
+  double trace = 0, squares = 0;
+  for (size_t i = 0; i < d; ++i) trace += u[i * d + i];
+  const double centre = trace / static_cast<double>(d);
+  for (size_t i = 0; i < d; ++i) {
+    const double diagonal = u[i * d + i], off = diagonal - centre;
+    squares += fma(-diagonal, diagonal, dotWide(u + i * d, u + i * d, d)) + off * off;
+  }
+  const double distance = sqrt(squares > 0 ? squares : 0);
+  return abs(centre) - distance >= low && abs(centre) + distance <= high;
 }
 
 }  // namespace LOGITCORE_LEVEL

@@ -38,7 +38,7 @@ export const targets = [
   darwin('arm64'),
 ];
 
-export const levelsOf = { x64: ['portable', 'avx2', 'avx512'], arm64: ['portable', 'neon'] };
+export const levelsOf = { x64: ['portable', 'avx2', 'avx512'], arm64: ['neon'] };
 
 /** The file that is published, and the same code with its symbols, for checks. */
 export const fileOf = (target) => path.join(root, target.file);

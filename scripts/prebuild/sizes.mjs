@@ -13,10 +13,22 @@ function definitions() {
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.cpp'))) {
     const text = readFileSync(path.join(folder, file), 'utf8');
     const list = /LOGITCORE_FAMILY\(\s*(\w+),([^)]*)\)/.exec(text);
-    for (const name of list ? list[2].split(',').map((part) => part.trim().replace(/<.*/, '')) : [])
-      found.set(name, `${list[1]}: ${name}`);
+    const names = list ? list[2].split(',').map((part) => part.trim().replace(/<.*/, '')) : [];
+    // FooOp is often what runs the definition Foo.
+    for (const name of names)
+      for (const known of [name, name.replace(/Op$/, '')]) found.set(known, `${list[1]}: ${name}`);
   }
   return found;
+}
+
+/** The function or class that a symbol belongs to, without template arguments, parameters and namespaces. */
+function ownerOf(name) {
+  let text = name.replace(/operator(<<|>>|<=|>=|<|>|\(\))/g, 'operator').replace(/ \[clone.*/, '');
+  for (let before = ''; before !== text;) {
+    before = text;
+    text = text.replace(/<[^<>]*>/g, '').replace(/\([^()]*\)/g, '');
+  }
+  return /logitcore::\w+::(\w+)[^ ]*$/.exec(text.replace(/ const$/, ''))?.[1] ?? 'other';
 }
 
 function typeOf(name) {
@@ -37,7 +49,7 @@ function tableOf(target) {
     const op = level === 'none' ? undefined : name.match(/\w+/g).find((word) => known.has(word));
     const row =
       (op && known.get(op)) ??
-      (level === 'none' ? 'addon, dispatch, C++ library' : 'shared by ops, or inside one');
+      (level === 'none' ? 'addon, dispatch, C++ library' : `engine: ${ownerOf(name)}`);
     const cells = rows.get(row) ?? Object.fromEntries(columns.map((column) => [column, 0]));
     cells[level === 'none' ? 'none' : `${level} ${typeOf(name)}`] += bytes;
     rows.set(row, cells);

@@ -59,21 +59,11 @@
   },
 
   'targets': [
-    # The kernels, once per instruction set. Which one runs is decided at run
-    # time, so only these targets may use the instructions of their level.
-    {
-      'target_name': 'logitcore_portable',
-      'type': 'static_library',
-      'sources': ['<@(op_sources)'],
-      'defines': ['LOGITCORE_LEVEL=portable'],
-      # The reference level: more optimisation costs minutes of compilation.
-      'cflags_cc': ['-O1'],
-    },
     {
       'target_name': 'logitcore',
       'sources': ['<!@(node scripts/sources.cjs cpp/engine cpp/dispatch cpp/addon)'],
-      'dependencies': ['logitcore_portable'],
       'conditions': [
+        ['target_arch!="arm64"', {'dependencies': ['logitcore_portable']}],
         ['target_arch=="x64"', {'dependencies': ['logitcore_avx2', 'logitcore_avx512']}],
         ['target_arch=="arm64"', {'dependencies': ['logitcore_neon']}],
         ['OS=="linux"', {
@@ -97,7 +87,22 @@
     },
   ],
 
+  # The kernels, once per instruction set. Which one runs is decided at run
+  # time, so only these targets may use the instructions of their level.
   'conditions': [
+    ['target_arch!="arm64"', {
+      'targets': [
+        {
+          'target_name': 'logitcore_portable',
+          'type': 'static_library',
+          'sources': ['<@(op_sources)'],
+          'defines': ['LOGITCORE_LEVEL=portable'],
+          # The reference level: more optimisation costs minutes of compilation and megabytes.
+          'cflags_cc': ['-Os'],
+          'xcode_settings': {'GCC_OPTIMIZATION_LEVEL': 's'},
+        },
+      ],
+    }],
     ['target_arch=="x64"', {
       'targets': [
         {
@@ -105,7 +110,7 @@
           'type': 'static_library',
           'sources': ['<@(op_sources)'],
           'defines': ['LOGITCORE_LEVEL=avx2'],
-          'variables': {'level_flags': ['-mavx2', '-mfma']},
+          'variables': {'level_flags': ['<!@(node scripts/sources.cjs --flags avx2)']},
           'cflags_cc': ['<@(level_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(level_flags)']},
         },
@@ -114,17 +119,7 @@
           'type': 'static_library',
           'sources': ['<@(op_sources)'],
           'defines': ['LOGITCORE_LEVEL=avx512'],
-          'variables': {
-            'level_flags': [
-              '-mavx512f',
-              '-mavx512bw',
-              '-mavx512dq',
-              '-mavx512vl',
-              '-mavx2',
-              '-mfma',
-              '-mprefer-vector-width=512',
-            ],
-          },
+          'variables': {'level_flags': ['<!@(node scripts/sources.cjs --flags avx512)']},
           'cflags_cc': ['<@(level_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(level_flags)']},
         },

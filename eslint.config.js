@@ -16,6 +16,7 @@ export default defineConfig([
   globalIgnores([
     'build/',
     'build-cmake*/',
+    'build-prebuild/',
     'coverage/',
     'dist/',
     'docs/screenshots/',

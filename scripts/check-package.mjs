@@ -1,19 +1,36 @@
-// Checks what would be published: packs it, lints the exports, installs it into an
-// empty folder and uses it from there in every way a program can.
+// Checks what would be published: packs it, lints the exports, installs it into empty folders and uses it from there in every way a
+// program can.
+//   npm run check:package               with the files at hand; --full also compiles the package from its sources
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import {
+  bareEnvironment,
+  bin,
+  installedIn,
+  managers,
+  newFolder,
+  newProject,
+  removeFolders,
+  root,
+  run,
+  useAsJavaScript,
+  useAsTypeScript,
+  wasBuilt,
+} from './package/folder.mjs';
+import { fileOf, targets } from './prebuild/targets.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = mkdtempSync(path.join(tmpdir(), 'logitcore-package-'));
 const { nodeGypEnv } = createRequire(import.meta.url)('./node-gyp-env.cjs');
-const bin = (name) => path.join(root, 'node_modules', '.bin', name);
-const run = (command, args, cwd = folder) =>
-  execFileSync(command, args, { cwd, env: nodeGypEnv(), stdio: ['ignore', 'inherit', 'inherit'] });
-const read = (command, args) => execFileSync(command, args, { cwd: folder, encoding: 'utf8' });
+const full = process.argv.includes('--full');
+
+const isMusl = !process.report.getReport().header.glibcVersionRuntime;
+const own = targets.find(
+  ({ platform, arch, libc }) =>
+    platform === process.platform &&
+    arch === process.arch &&
+    (!libc || libc === (isMusl ? 'musl' : 'glibc')),
+);
 
 function checkLockfile() {
   const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
@@ -22,90 +39,95 @@ function checkLockfile() {
     throw new Error(`package-lock.json has download addresses: ${named.join(', ')}`);
 }
 
-function pack() {
+function pack(from, name) {
+  const folder = newFolder(name);
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
-  const [{ filename, entryCount }] = JSON.parse(
-    execFileSync('npm', args, { cwd: root, encoding: 'utf8' }),
+  const [{ filename, entryCount, size, unpackedSize, files }] = JSON.parse(
+    execFileSync('npm', args, { cwd: from, encoding: 'utf8' }),
   );
-  console.log(`package: ${entryCount} files in ${filename}`);
-  return path.join(folder, filename);
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  console.log(
+    `package: ${entryCount} files, ${megabytes(size)} MB packed, ${megabytes(unpackedSize)} MB installed`,
+  );
+  return { tarball: path.join(folder, filename), files: files.map((file) => file.path) };
 }
 
-function install(tarball) {
-  writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
-  // Compiling once more would show little: the addon of this checkout takes its place.
-  run('npm', [
-    'install',
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--prefer-offline',
-    tarball,
-  ]);
-  const installed = path.join(folder, 'node_modules', 'logitcore');
-  // The build files must stand on their own outside a checkout all the same.
-  run(process.execPath, [bin('node-gyp'), 'configure', '--loglevel=error'], installed);
-  mkdirSync(path.join(installed, 'build', 'Release'), { recursive: true });
-  copyFileSync(
-    path.join(root, 'build', 'Release', 'logitcore.node'),
-    path.join(installed, 'build', 'Release', 'logitcore.node'),
-  );
-  return installed;
+/** The same package without prebuilt files. */
+function packSources() {
+  const folder = newFolder('sources');
+  const { files } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  copyFileSync(path.join(root, 'package.json'), path.join(folder, 'package.json'));
+  for (const name of [...files, 'README.md', 'LICENSE']) {
+    if (name === 'prebuilds') continue;
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    execFileSync('cp', ['-R', path.join(root, name), path.join(folder, name)]);
+  }
+  return pack(folder, 'sources-packed');
 }
 
-function use(installed) {
-  const check = `
-    const expected = process.argv[2];
-    if (!main.info().binary.startsWith(expected)) throw new Error('loaded ' + main.info().binary);
-    const missing = ['softmax', 'logSoftmax', 'crossEntropy'].filter((name) => !main[name] || !promises[name]);
-    if (missing.length > 0) throw new Error('missing: ' + missing);
-    if (typeof tfjs.createTfjsOps !== 'function') throw new Error('missing: createTfjsOps');
-    const { version } = manifest;
-    if (main.info().version !== version) throw new Error('the addon is ' + main.info().version + ', the package ' + version);
-  `;
-  const entries = { main: 'logitcore', promises: 'logitcore/promises', tfjs: 'logitcore/tfjs' };
-  const imports = Object.entries(entries).map(([name, id]) => `import * as ${name} from '${id}';`);
-  const requires = Object.entries(entries).map(([name, id]) => `const ${name} = require('${id}');`);
-  const manifest = "require('logitcore/package.json');";
-  writeFileSync(
-    path.join(folder, 'use.mjs'),
-    `import { createRequire } from 'node:module';\n${imports.join('\n')}\n` +
-      `const manifest = createRequire(import.meta.url)('logitcore/package.json');\n${check}`,
-  );
-  writeFileSync(
-    path.join(folder, 'use.cjs'),
-    `${requires.join('\n')}\nconst manifest = ${manifest}\n${check}`,
-  );
-  run(process.execPath, ['use.mjs', installed]);
-  run(process.execPath, ['use.cjs', installed]);
-  const facts = JSON.parse(
-    read(path.join(folder, 'node_modules', '.bin', 'logitcore'), ['info', '--json']),
-  );
-  console.log(`package: import, require and the command work (${facts.isa})`);
+/** As a stranger without a compiler meets it. */
+function checkPrebuilt(tarball) {
+  const env = bareEnvironment();
+  for (const [name, add] of Object.entries(managers)) {
+    const folder = newProject(name);
+    add(tarball, folder, env);
+    if (wasBuilt(folder)) throw new Error(`${name} compiled the package`);
+    const facts = useAsJavaScript(folder, 'prebuilds', env);
+    useAsTypeScript(folder, env);
+    console.log(`package: installed by ${name} and used without a compiler (${facts.isa})`);
+  }
 }
 
-/** The README's example, compiled as TypeScript against the package's types and run. */
-function useAsTheReadmeSays() {
-  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
-  const example = /<!-- quickstart -->\s*```ts\n(.*?)```/s.exec(readme)?.[1];
-  if (!example) throw new Error('README.md has no TypeScript block after <!-- quickstart -->');
-  writeFileSync(path.join(folder, 'quickstart.mts'), example);
-  const options = '--strict --target es2022 --module nodenext --skipLibCheck --types node';
-  const roots = ['--typeRoots', path.join(root, 'node_modules', '@types')];
-  run(bin('tsc'), ['quickstart.mts', ...options.split(' '), ...roots]);
-  const printed = read(process.execPath, ['quickstart.mjs']);
-  if (!/^[\d.]+ Float32Array\(6\)/.test(printed)) throw new Error(`quickstart printed ${printed}`);
-  console.log("package: README.md's example works");
+/** The sources stand on their own outside a checkout. */
+function checkSources(tarball) {
+  if (!full && !existsSync(path.join(root, 'build/Release/logitcore.node'))) {
+    console.log('package: this checkout has no build, so its sources were not checked');
+    return;
+  }
+  const folder = newProject('from-sources');
+  if (full) {
+    run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], folder);
+  } else {
+    // Compiling once more takes minutes: the addon of this checkout takes its place.
+    const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+    run('npm', [...args, tarball], folder);
+    const installed = installedIn(folder);
+    run(
+      process.execPath,
+      [bin('node-gyp'), 'configure', '--loglevel=error'],
+      installed,
+      nodeGypEnv(),
+    );
+    const release = path.join('build', 'Release');
+    mkdirSync(path.join(installed, release), { recursive: true });
+    const addon = path.join(release, 'logitcore.node');
+    copyFileSync(path.join(root, addon), path.join(installed, addon));
+  }
+  const facts = useAsJavaScript(folder, 'build');
+  useAsTypeScript(folder);
+  console.log(
+    `package: ${full ? 'compiled from' : 'configured with'} its sources and used (${facts.isa})`,
+  );
+}
+
+/** Everything the compiler reads must be in the package, and nothing of the checkout's own. */
+function checkFiles(files) {
+  const strange = files.filter((name) =>
+    /^(test|bench|docs|examples|scripts\/(prebuild|package))\b/.test(name),
+  );
+  if (strange.length > 0) throw new Error(`in the package: ${strange.join(', ')}`);
 }
 
 try {
   checkLockfile();
-  const tarball = pack();
-  run(bin('publint'), ['run', tarball, '--strict']);
+  const { tarball, files } = pack(root, 'packed');
+  checkFiles(files);
+  run(bin('publint'), ['run', tarball, '--strict'], root);
   // Resolution older than `exports` has no subpaths; Node.js 20 and the TypeScript for it do.
-  run(bin('attw'), [tarball, '--profile', 'node16']);
-  use(install(tarball));
-  useAsTheReadmeSays();
+  run(bin('attw'), [tarball, '--profile', 'node16'], root);
+  if (own && existsSync(fileOf(own))) checkPrebuilt(tarball);
+  else console.log('package: no prebuilt file for this machine, so installing one was not checked');
+  checkSources(packSources().tarball);
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  removeFolders();
 }

@@ -1,6 +1,7 @@
-// Prints the .cpp files of the given folders, one a line, as paths relative to
-// the package root. binding.gyp calls it, so that the folder is the only list
-// of sources.
+// The lists that binding.gyp, CMakeLists.txt and the prebuilt files share:
+//   node scripts/sources.cjs cpp/ops ...       the .cpp files of folders, as paths relative to the package root
+//   node scripts/sources.cjs --flags avx2      what a compiler must be told for that level
+// One a line.
 'use strict';
 
 const fs = require('node:fs');
@@ -8,8 +9,31 @@ const path = require('node:path');
 
 const root = path.resolve(__dirname, '..');
 
-for (const folder of process.argv.slice(2)) {
+const levelFlags = {
+  portable: [],
+  neon: [],
+  avx2: ['-mavx2', '-mfma'],
+  avx512: [
+    '-mavx512f',
+    '-mavx512bw',
+    '-mavx512dq',
+    '-mavx512vl',
+    '-mavx2',
+    '-mfma',
+    '-mprefer-vector-width=512',
+  ],
+};
+
+/** The folder is the list. Sorted: the order readdir gives differs between file systems. */
+function sourcesOf(folder) {
   const names = fs.readdirSync(path.join(root, folder)).filter((name) => name.endsWith('.cpp'));
-  // Sorted: the order readdir gives differs between file systems.
-  for (const name of names.sort()) console.log(`${folder}/${name}`);
+  return names.sort().map((name) => `${folder}/${name}`);
+}
+
+module.exports = { levelFlags, sourcesOf };
+
+if (require.main === module) {
+  const [first, ...rest] = process.argv.slice(2);
+  const lines = first === '--flags' ? levelFlags[rest[0]] : [first, ...rest].flatMap(sourcesOf);
+  for (const line of lines) console.log(line);
 }

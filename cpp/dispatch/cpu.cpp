@@ -51,15 +51,19 @@ Choice choose() {
     if (std::strcmp(text, levelName(level)) != 0) continue;
 #if defined(__x86_64__)
     if (level == Level::neon) break;
+#elif defined(__aarch64__)
+    if (level != Level::neon) break;
 #else
-    if (level == Level::avx2 || level == Level::avx512) break;
+    if (level != Level::portable) break;
 #endif
     return {level < best ? level : best, nullptr};
   }
 #if defined(__x86_64__)
   return {best, "LOGITCORE_ISA must be one of avx512, avx2, portable on this processor"};
+#elif defined(__aarch64__)
+  return {best, "LOGITCORE_ISA must be one of neon on this processor"};
 #else
-  return {best, "LOGITCORE_ISA must be one of neon, portable on this processor"};
+  return {best, "LOGITCORE_ISA must be one of portable on this processor"};
 #endif
 }
 

@@ -5,6 +5,12 @@
 namespace logitcore {
 
 enum class Level { portable, neon, avx2, avx512 };
+// Every processor of the kind can run it. AArch64 has NEON by definition, so the portable kernels are not in its addon.
+#if defined(__aarch64__)
+constexpr Level kLowestLevel = Level::neon;
+#else
+constexpr Level kLowestLevel = Level::portable;
+#endif
 
 const char* levelName(Level);
 Level machineLevel();  // the best this machine can run

@@ -4,18 +4,20 @@
 namespace logitcore {
 
 #define LC_DECLARE(name) extern const Family name##_family;
+#if defined(__aarch64__)
+namespace neon {
+LOGITCORE_FAMILIES(LC_DECLARE)
+}
+#else
 namespace portable {
 LOGITCORE_FAMILIES(LC_DECLARE)
 }
+#endif
 #if defined(__x86_64__)
 namespace avx2 {
 LOGITCORE_FAMILIES(LC_DECLARE)
 }
 namespace avx512 {
-LOGITCORE_FAMILIES(LC_DECLARE)
-}
-#elif defined(__aarch64__)
-namespace neon {
 LOGITCORE_FAMILIES(LC_DECLARE)
 }
 #endif
@@ -32,9 +34,6 @@ struct Built {
 
 const Family* familyAt(Level level, int index) {
 #define LC_ADDRESS(name) &LC_NAMESPACE::name##_family,
-#define LC_NAMESPACE portable
-  static const Family* const portableFamilies[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
-#undef LC_NAMESPACE
 #if defined(__x86_64__)
 #define LC_NAMESPACE avx2
   static const Family* const avx2Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
@@ -44,13 +43,16 @@ const Family* familyAt(Level level, int index) {
 #undef LC_NAMESPACE
   if (level == Level::avx512) return avx512Families[index];
   if (level == Level::avx2) return avx2Families[index];
-#elif defined(__aarch64__)
-#define LC_NAMESPACE neon
-  static const Family* const neonFamilies[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
-#undef LC_NAMESPACE
-  if (level == Level::neon) return neonFamilies[index];
 #endif
-  return portableFamilies[index];
+#if defined(__aarch64__)
+#define LC_NAMESPACE neon
+#else
+#define LC_NAMESPACE portable
+#endif
+  static const Family* const lowestFamilies[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
+#undef LC_NAMESPACE
+  (void)level;
+  return lowestFamilies[index];
 }
 
 Built build() {
@@ -59,7 +61,7 @@ Built build() {
   const Level use = level ? *level : machineLevel();
   for (int f = 0; const Family* family = familyAt(use, f); ++f) {
     // Records are the same on all levels; those of the lowest one are read, so that no other copy is linked in.
-    const Family* base = familyAt(Level::portable, f);
+    const Family* base = familyAt(kLowestLevel, f);
     for (int i = 0; i < family->count && b.count < kMaxOps; ++i) b.ops[b.count++] = {family->name, base->records[i], family->kernels[i]};
   }
   return b;

@@ -16,7 +16,12 @@ template <class D> struct KernelsOf<D, decltype(void(D::kernels()))> {
 
 template <class... D> struct FamilyTable {
   static constexpr Kernels kernels[] = {KernelsOf<D>::value...};
+#if LC_LEVEL_ID == LC_LEVEL_ID_portable || LC_LEVEL_ID == LC_LEVEL_ID_neon
   static constexpr const Record* records[] = {&D::record...};
+#else
+  // Equal on all levels: those of the lowest are read, and the others left out of the file.
+  static constexpr const Record* const* records = nullptr;
+#endif
   static constexpr int count = sizeof...(D);
 };
 

@@ -9,6 +9,9 @@
 #define LC_LAMBDA __attribute__((always_inline))
 #endif
 
+// Sweeps that many ops share: one copy a level, called once a row or a block, instead of one in every op.
+#define LC_SHARED __attribute__((noinline)) inline
+
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 

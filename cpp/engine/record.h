@@ -31,7 +31,7 @@ enum class Domain : uint8_t { any, probability, logProbability, positive, gradie
 // columns: '*' or n rows of c columns.
 struct Input {
   const char* name = nullptr;
-  const char* dims = "";
+  const char* dims = nullptr;
   Kind kind = Kind::real;
   Domain domain = Domain::any;
   bool optional = false;
@@ -43,19 +43,34 @@ enum class OptionKind : uint8_t { number, integer, boolean, choice };
 struct Option {
   const char* name = nullptr;
   OptionKind kind = OptionKind::number;
+  bool required = false;  // has no default
+  bool lowOpen = false, highOpen = false;
   double fallback = 0;  // NaN: absent unless given
   double low = -kInfinity, high = kInfinity;
-  bool lowOpen = false, highOpen = false;
   const char* choices = nullptr;  // comma-separated; the value is the index
-  bool required = false;          // has no default
 };
 
-constexpr Option number(const char* name, double fallback) { return {name, OptionKind::number, fallback}; }
-constexpr Option optionalNumber(const char* name) { return {name, OptionKind::number, __builtin_nan("")}; }
-constexpr Option integer(const char* name, double fallback) { return {name, OptionKind::integer, fallback}; }
-constexpr Option boolean(const char* name, bool fallback = false) { return {name, OptionKind::boolean, fallback ? 1.0 : 0.0, 0, 1}; }
+constexpr Option optionOf(const char* name, OptionKind kind, double fallback) {
+  Option o;
+  o.name = name;
+  o.kind = kind;
+  o.fallback = fallback;
+  return o;
+}
+constexpr Option number(const char* name, double fallback) { return optionOf(name, OptionKind::number, fallback); }
+constexpr Option optionalNumber(const char* name) { return optionOf(name, OptionKind::number, __builtin_nan("")); }
+constexpr Option integer(const char* name, double fallback) { return optionOf(name, OptionKind::integer, fallback); }
+constexpr Option boolean(const char* name, bool fallback = false) {
+  Option o = optionOf(name, OptionKind::boolean, fallback ? 1.0 : 0.0);
+  o.low = 0;
+  o.high = 1;
+  return o;
+}
 constexpr Option choice(const char* name, const char* choices, double fallback = 0) {
-  return {name, OptionKind::choice, fallback, 0, kInfinity, false, false, choices};
+  Option o = optionOf(name, OptionKind::choice, fallback);
+  o.low = 0;
+  o.choices = choices;
+  return o;
 }
 // Without a default: the caller has to say it.
 constexpr Option required(Option o) {
@@ -98,7 +113,7 @@ enum class OutputKind : uint8_t {
 
 struct Output {
   const char* name = nullptr;
-  const char* dims = "";
+  const char* dims = nullptr;
   OutputKind kind = OutputKind::array;
   Kind type = Kind::real;
   const char* when = nullptr;       // the option that asks for it (present and not 0); null: always

@@ -37,7 +37,7 @@ template <> struct Base<float> {
 };
 template <> struct Base<double> {
   static constexpr double perNat = 1, headroom = 11;
-  LC_FN static f64x8 power(f64x8 y) { return expFlush(y); }
+  LC_FN static f64x8 power(f64x8 y) { return expFlushInline(y); }
 };
 
 // What is done to the row before while the exponentials of this one are computed: its loads and stores hide behind arithmetic.
@@ -65,15 +65,14 @@ template <class T> struct Scaling {
 };
 
 // For the last row, which no other follows.
-template <class T, class Beside> inline void sweepAlone(const Beside& rest, size_t c) {
+template <class T, class OfBlock> inline void sweepBlock(const OfBlock& b, size_t n) {
   constexpr size_t L = lanes<Vec<T>>;
-  for (size_t start = 0; start < c; start += kBlock) {
-    const size_t end = c - start < kBlock ? c - start : kBlock;
-    const auto b = rest.block(start / kBlock);
-    size_t i = 0;
-    for (; i + L <= end; i += L) b.whole(i);
-    if (i < end) b.part(i, end - i);
-  }
+  size_t i = 0;
+  for (; i + L <= n; i += L) b.whole(i);
+  if (i < n) b.part(i, n - i);
+}
+template <class T, class Beside> inline void sweepAlone(const Beside& rest, size_t c) {
+  for (size_t start = 0; start < c; start += kBlock) sweepBlock<T>(rest.block(start / kBlock), c - start < kBlock ? c - start : kBlock);
 }
 
 template <class T> struct Block {
@@ -122,53 +121,81 @@ template <class T> struct Sum {
   T max;
 };
 
-// sum of base^((x - shift) * scale) over a block without the entry at `skip`. Fused: base^(x * scale - shift), in one operation.
-// Running: the maximum is not known yet, and found on the way.
-template <bool Fused, bool Store, bool Running, class T, class R, class Beside>
-LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out, const Beside& beside) {
+template <class T> LC_FN Vec<T> withoutLane(Vec<T> v, size_t lane) {
+  using W = Vec<T>;
+  return select(laneIndex<W>() == broadcast<W>(static_cast<T>(lane)), broadcast<W>(0), v);
+}
+
+// sum of base^(x * scale - shift) over a block without the entry at `skip`. Running: the maximum is not known yet, and found on
+// the way.
+template <bool Store, bool Running, class T, class R, class Beside>
+LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out, const Beside& given) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  const W m = broadcast<W>(Fused ? -shift : shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
+  const Beside beside = given;  // a copy: what is stored here cannot change it
+  const W m = broadcast<W>(-shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
   // Two sums, and pairs of terms: what is live fits the sixteen registers of AVX2.
   W a = zero, b = zero, high = broadcast<W>(-__builtin_huge_val());
   auto term = [&](size_t i) LC_LAMBDA {
     const W x = r.at(i);
     if (Running) high = max(x, high);
-    const W e = Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s);
+    const W e = Base<T>::power(fma(x, s, m));
     if (Store) store(out + i, e);
     beside.whole(i);
     return e;
   };
-  auto drop = [&](W e, size_t at) LC_LAMBDA { return select(laneIndex<W>() == broadcast<W>(static_cast<T>(skip - at)), zero, e); };
+  auto pair = [&](size_t i) LC_LAMBDA {
+    W e0 = term(i), e1 = term(i + L);
+    if (!Running && __builtin_expect(skip - i < 2 * L, 0)) {
+      if (skip - i < L)
+        e0 = withoutLane<T>(e0, skip - i);
+      else
+        e1 = withoutLane<T>(e1, skip - i - L);
+    }
+    return e0 + e1;
+  };
   size_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
     if (!Running)
       // The next block arrives while this one is computed.
       for (size_t k = 0; k < 4 * L; k += 64 / sizeof(T)) __builtin_prefetch(r.x + i + k + kBlock);
-    if (!Running && __builtin_expect(skip - i < 4 * L, 0)) {
-      W e[4];
-      for (size_t k = 0; k < 4; ++k) e[k] = term(i + k * L);
-      e[(skip - i) / L] = drop(e[(skip - i) / L], i + (skip - i) / L * L);
-      a = a + (e[0] + e[1]);
-      b = b + (e[2] + e[3]);
-      continue;
-    }
-    const W e0 = term(i);
-    a = a + (e0 + term(i + L));
-    const W e2 = term(i + 2 * L);
-    b = b + (e2 + term(i + 3 * L));
+    a = a + pair(i);
+    b = b + pair(i + 2 * L);
   }
   for (; i < n; i += L) {
     const size_t count = n - i < L ? n - i : L;
     const W x = count == L ? r.at(i) : r.first(i, count);
-    W e = Base<T>::power(Fused ? fma(x, s, m) : (x - m) * s);
+    W e = Base<T>::power(fma(x, s, m));
     if (Running) high = max(x, high);
     if (Store) storeFirst(out + i, e, count);
     beside.part(i, count);
-    if (!Running && skip - i < L) e = drop(e, i);
+    if (!Running && skip - i < L) e = withoutLane<T>(e, skip - i);
     a = a + e;
   }
   return {foldSum(a + b), Running ? maxAcross(high) : T(0)};
+}
+
+// The same from (x - shift) * scale, for logits so large that the fused form would lose digits: rare, so short rather than fast.
+template <bool Store, class T, class R> LC_SHARED double sumExpUnfused(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
+  using W = Vec<T>;
+  constexpr size_t L = lanes<W>;
+  const W m = broadcast<W>(shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
+  const size_t paired = n - n % (4 * L);
+  W sums[2] = {zero, zero}, first = zero;
+  for (size_t i = 0; i < n; i += L) {
+    const size_t count = n - i < L ? n - i : L;
+    W e = Base<T>::power((r.first(i, count) - m) * s);
+    if (Store) storeFirst(out + i, e, count);
+    if (skip - i < L) e = withoutLane<T>(e, skip - i);
+    // The order of the fused form.
+    if (i >= paired)
+      sums[0] = sums[0] + e;
+    else if (i / L % 2 == 0)
+      first = e;
+    else
+      sums[i / L / 2 % 2] = sums[i / L / 2 % 2] + (first + e);
+  }
+  return foldSum(sums[0] + sums[1]);
 }
 
 // x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.
@@ -178,7 +205,8 @@ template <class T> LC_FN double roundedShift(T shift, T scale, T product) {
 template <class T> LC_FN bool canFuse(T shift) { return shift < T(262144) && shift > T(-262144); }
 
 // A block relative to its own maximum.
-template <bool Store, class T, class R, class Beside> LC_FN Block<T> blockSum(const R& r, size_t n, T scale, T* out, const Beside& beside) {
+template <bool Store, class T, class R, class Beside>
+LC_SHARED Block<T> blockSum(const R& r, size_t n, T scale, T* out, const Beside& beside) {
   Block<T> b;
   b.max = rowMax<T>(r, n);
   b.argMax = firstEqual<T>(r, n, b.max);
@@ -188,18 +216,19 @@ template <bool Store, class T, class R, class Beside> LC_FN Block<T> blockSum(co
   if (__builtin_expect(canFuse(b.shift), 1)) {
     const T product = b.shift * scale;
     b.missing = roundedShift(b.shift, scale, product);
-    b.sum = sumExp<true, Store, false>(r, n, product, scale, b.argMax, out, beside).value;
+    b.sum = sumExp<Store, false>(r, n, product, scale, b.argMax, out, beside).value;
   } else {
-    b.sum = sumExp<false, Store, false>(r, n, b.shift, scale, b.argMax, out, beside).value;
+    b.sum = sumExpUnfused<Store>(r, n, b.shift, scale, b.argMax, out);
+    sweepBlock<T>(beside, n);
   }
   return b;
 }
 
 // A block relative to the largest logit before it: its own maximum is not waited for. Not usable if that is far larger.
 template <bool Store, class T, class R, class Beside>
-LC_FN bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Beside& beside, Block<T>& b) {
+LC_SHARED bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Beside& beside, Block<T>& b) {
   const T product = shift * scale;
-  const Sum<T> s = sumExp<true, Store, true>(r, n, product, scale, 0, out, beside);
+  const Sum<T> s = sumExp<Store, true>(r, n, product, scale, 0, out, beside);
   b.max = s.max;
   b.argMax = n;
   b.shift = shift;
@@ -209,9 +238,9 @@ LC_FN bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Besi
   return true;
 }
 
-template <class T, class R> inline double sumWithoutLargest(const R& r, size_t n, T scale, const Block<T>& b) {
+template <class T, class R> LC_SHARED double sumWithoutLargest(const R& r, size_t n, T scale, const Block<T>& b) {
   T* nowhere = nullptr;
-  return sumExp<true, false, false>(r, n, b.shift * scale, scale, b.argMax, nowhere, Nothing<T>{}).value;
+  return sumExp<false, false>(r, n, b.shift * scale, scale, b.argMax, nowhere, Nothing<T>{}).value;
 }
 
 // Where a row's exponentials go: nowhere (null), or to `out`. Over the logits themselves, the last block and the one with the largest

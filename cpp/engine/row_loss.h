@@ -43,8 +43,8 @@ template <class D, class V> LC_FN V extraOf(const D& d, const Statistics<V>& s) 
 }
 
 // Value, and coefficients when the gradient is wanted.
-template <class D, class V> LC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
-                                                V& loss, V& extra, Coefficients<V>& c) {
+template <class D, class V> LC_SHARED void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
+                                                    V& loss, V& extra, Coefficients<V>& c) {
   constexpr unsigned needs = D::needs;
   if (wantGradient) {
     using T = Dual<V, bitCount(needs)>;
@@ -68,6 +68,34 @@ template <class T> struct Waiting {
     scaling.out = nullptr;
   }
 };
+
+// What a gradient needs besides its exponentials. A softcap of 0 is none.
+template <class T> struct Shaping {
+  bool smooth;
+  const T* classWeight;
+  T softcap;
+};
+// The gradient from the logits, with class weights or a softcap.
+template <class T, class R> LC_SHARED void gradientAgain(const R& r, size_t c, double max, double inverseTemperature,
+                                                         const Coefficients<double>& k, const Shaping<T>& shaping, T* out) {
+  using W = Vec<T>;
+  constexpr size_t L = lanes<W>;
+  constexpr bool capped = !SameType<R, Plain<T>>::value;
+  const W top = broadcast<W>(static_cast<T>(max == -__builtin_huge_val() ? 0.0 : max));
+  const W scale = broadcast<W>(static_cast<T>(inverseTemperature * Base<T>::perNat)), factor = broadcast<W>(static_cast<T>(k.e));
+  const W cw = broadcast<W>(static_cast<T>(k.w)), one = broadcast<W>(1), inverseCap = broadcast<W>(capped ? shaping.softcap : T(1));
+  for (size_t i = 0; i < c; i += L) {
+    const size_t count = c - i < L ? c - i : L;
+    const W v = count == L ? r.at(i) : r.first(i, count);
+    W g = Base<T>::power((v - top) * scale) * factor;
+    if (shaping.smooth) g = fma(cw, shaping.classWeight ? loadFirst<W>(shaping.classWeight + i, count, 0) : one, g);
+    if (capped) {
+      const W t = v / inverseCap;
+      g = g * fnma(t, t, one);
+    }
+    storeFirst(out + i, g, count);
+  }
+}
 
 template <class D, class T> struct RowLoss {
   using W = Vec<T>;
@@ -95,6 +123,9 @@ template <class D, class T> struct RowLoss {
   double* extras = nullptr;
 
   bool kept(size_t i) const { return !marks || marks[i] != ignore; }
+  // Constants in ops without the option, whose code is then left out.
+  bool capping() const { return softcapAt >= 0 && softcap != 0; }
+  bool smoothing() const { return HasSmoothing<D>::value && smooth; }
 
   // One row of any length. blocks and factors hold blockCount(c) entries. `before` is the scaling of the row before, if it waits;
   // the row's own is left there if it may wait.
@@ -110,7 +141,7 @@ template <class D, class T> struct RowLoss {
     const size_t y = targeted ? static_cast<size_t>(marks[i]) : 0;
     constexpr bool capped = !SameType<R, Plain<T>>::value;
     // Smoothing and softcaps need the logits again in the gradient sweep, which may be written over them.
-    const bool keep = out && exponentials && !capped && !smooth;
+    const bool keep = out && exponentials && !capped && !smoothing();
     constexpr bool waits = exponentials && !moments && !capped;
     Facts<double> f{};
     f.target = static_cast<double>(capped ? get(r.from(y).first(0, 1), 0) : x[y]);
@@ -126,7 +157,7 @@ template <class D, class T> struct RowLoss {
       f.max = s.max;
       f.others = s.others;
       f.targetIsMax = s.argMax == y;
-      if (smooth) f.smoothShift = shiftSum<T>(r, c, static_cast<T>(s.max), shape.inverseTemperature, classWeight);
+      if (smoothing()) f.smoothShift = shiftSum<T>(r, c, static_cast<T>(s.max), shape.inverseTemperature, classWeight);
     }
     Moments m;
     if (moments) {
@@ -137,7 +168,7 @@ template <class D, class T> struct RowLoss {
     if constexpr (HasParameters<D>::value) d.rowParameters(i, static_cast<int32_t>(y), f.parameter);
     Coefficients<double> k{};
     double extra = 0;
-    const double wy = smooth ? (classWeight ? static_cast<double>(classWeight[y]) : 1.0) : 0.0;
+    const double wy = smoothing() ? (classWeight ? static_cast<double>(classWeight[y]) : 1.0) : 0.0;
     evaluate(d, f, shape, out != nullptr, wy, losses[i], extra, k);
     if (extras) extras[i] = extra;
     if (!out) return;
@@ -145,8 +176,8 @@ template <class D, class T> struct RowLoss {
       before = {{out, k.e, factors}, k.atTarget, y};
       return;
     }
-    if (capped || smooth)
-      gradientAgain(r, f, k, out);
+    if (capped || smoothing())
+      gradientAgain<T>(r, c, f.max, shape.inverseTemperature, k, {smoothing(), classWeight, capped ? softcap : T(0)}, out);
     else
       gradient(x, f, k, factors, out);
     if (targeted) {
@@ -185,25 +216,6 @@ template <class D, class T> struct RowLoss {
     }
   }
 
-  // From the logits, with class weights or a softcap.
-  template <class R> void gradientAgain(const R& r, const Facts<double>& f, const Coefficients<double>& k, T* out) {
-    constexpr bool capped = !SameType<R, Plain<T>>::value;
-    const W top = broadcast<W>(static_cast<T>(f.max == -__builtin_huge_val() ? 0.0 : f.max));
-    const W scale = broadcast<W>(static_cast<T>(shape.inverseTemperature * Base<T>::perNat)), factor = broadcast<W>(static_cast<T>(k.e));
-    const W cw = broadcast<W>(static_cast<T>(k.w)), one = broadcast<W>(1), inverseCap = broadcast<W>(capped ? softcap : T(1));
-    for (size_t i = 0; i < c; i += L) {
-      const size_t count = c - i < L ? c - i : L;
-      const W v = count == L ? r.at(i) : r.first(i, count);
-      W g = Base<T>::power((v - top) * scale) * factor;
-      if (smooth) g = fma(cw, classWeight ? loadFirst<W>(classWeight + i, count, 0) : one, g);
-      if (capped) {
-        const W t = v / inverseCap;
-        g = g * fnma(t, t, one);
-      }
-      storeFirst(out + i, g, count);
-    }
-  }
-
   void tinyRows(size_t begin, size_t end);
   void shortRows(size_t begin, size_t end);
   // The rows of a group that no row of the next one stood beside.
@@ -217,7 +229,7 @@ template <class D, class T> struct RowLoss {
 
   void rows(size_t begin, size_t end) {
     if (c <= kTinyColumns) return tinyRows(begin * L, end * L < call.rows ? end * L : call.rows);
-    if (exponentials && !moments && softcap == 0 && !smooth && c <= kShortColumns) return shortRows(begin, end);
+    if (exponentials && !moments && !capping() && !smoothing() && c <= kShortColumns) return shortRows(begin, end);
     const size_t count = blockCount(c);
     Scratch<Block<T>> blocks(call, count);
     Scratch<double> factors(call, 2 * count);
@@ -230,10 +242,13 @@ template <class D, class T> struct RowLoss {
       const T* x = logits + i * c;
       // Two sets of factors: those of the row that waits, and this row's.
       double* mine = factors + (before.scaling.out && before.scaling.factors == factors ? count : 0);
-      if (softcap != 0)
-        row(i, Softcapped<T>{x, softcap}, blocks, mine, kept, before);
-      else
-        row(i, Plain<T>{x}, blocks, mine, kept, before);
+      if constexpr (softcapAt >= 0) {
+        if (softcap != 0) {
+          row(i, Softcapped<T>{x, softcap}, blocks, mine, kept, before);
+          continue;
+        }
+      }
+      row(i, Plain<T>{x}, blocks, mine, kept, before);
     }
     if (!before.scaling.out) return;
     sweepAlone<T>(before.scaling, c);

@@ -17,7 +17,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
   for (size_t base = begin; base < end; base += L) {
     const size_t count = end - base < L ? end - base : L;
     transposeIn(logits + base * c, c, count, x);
-    if (softcap != 0)
+    if (capping())
       for (size_t j = 0; j < c; ++j) {
         const W t = tanh(load<W>(x + j * L) / broadcast<W>(softcap));
         store(x + j * L, t * broadcast<W>(softcap));
@@ -30,7 +30,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
       keep[r] = 1;
       y[r] = static_cast<T>(t);
       target[r] = x[t * L + r];
-      if (smooth) wy[r] = classWeight ? classWeight[t] : T(1);
+      if (smoothing()) wy[r] = classWeight ? classWeight[t] : T(1);
       if constexpr (HasParameters<D>::value) {
         double p[kMaxParameters] = {};
         d.rowParameters(base + r, static_cast<int32_t>(t), p);
@@ -41,7 +41,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
     W shifted = zero;
     if (exponentials) {
       s = tinySum(x, c, shape.inverseTemperature, e);
-      if (smooth)
+      if (smoothing())
         for (size_t j = 0; j < c; ++j) {
           const W w = classWeight ? broadcast<W>(classWeight[j]) : one;
           shifted = shifted + select(w == zero, zero, w * ((load<W>(x + j * L) - s.max) * broadcast<W>(scale)));
@@ -102,10 +102,10 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
     for (size_t j = 0; j < c; ++j, index = index + one) {
       W g = zero;
       if (exponentials) g = load<W>(e + j * L) * me;
-      if (smooth) g = fma(mw, classWeight ? broadcast<W>(classWeight[j]) : one, g);
+      if (smoothing()) g = fma(mw, classWeight ? broadcast<W>(classWeight[j]) : one, g);
       if (moments) g = g + fma(centred ? load<W>(x + j * L) - centre : load<W>(x + j * L), mx, constant);
       if (targeted) g = select(targets == index, mt, g);
-      if (softcap != 0) g = g * load<W>(slope + j * L);
+      if (capping()) g = g * load<W>(slope + j * L);
       store(e + j * L, select(kept16 == zero, zero, g));
     }
     transposeOut(e, c, count, grad + base * c);

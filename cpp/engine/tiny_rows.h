@@ -29,7 +29,7 @@ template <size_t Columns, class F> LC_FN void forGroups(size_t columns, F&& grou
   if (j < columns) group(columns - Columns);
 }
 
-template <class T> LC_FN void transposeIn(const T* rows, size_t columns, size_t count, T* buffer) {
+template <class T> LC_SHARED void transposeIn(const T* rows, size_t columns, size_t count, T* buffer) {
   constexpr size_t L = lanes<Vec<T>>, few = kTurned<T>;
   if (count == L && columns >= few) {
     forGroups<few>(columns, [&](size_t j) LC_LAMBDA {
@@ -43,7 +43,7 @@ template <class T> LC_FN void transposeIn(const T* rows, size_t columns, size_t 
     for (size_t r = 0; r < L; ++r) buffer[j * L + r] = r < count ? rows[r * columns + j] : T(0);
 }
 
-template <class T> LC_FN void transposeOut(const T* buffer, size_t columns, size_t count, T* rows) {
+template <class T> LC_SHARED void transposeOut(const T* buffer, size_t columns, size_t count, T* rows) {
   constexpr size_t L = lanes<Vec<T>>;
   if (count == L && columns >= 4) {
     for (size_t r = 0; r < L; r += 4)
@@ -58,7 +58,7 @@ template <class T> LC_FN void transposeOut(const T* buffer, size_t columns, size
 template <class T> struct TinySum {
   Vec<T> max, argMax, others;
 };
-template <class T> LC_FN TinySum<T> tinySum(const T* x, size_t columns, double inverseTemperature, T* e) {
+template <class T> LC_SHARED TinySum<T> tinySum(const T* x, size_t columns, double inverseTemperature, T* e) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0),

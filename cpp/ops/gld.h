@@ -24,7 +24,7 @@ constexpr Option kNodeValues = choice("transform", "none,softmax,standardize");
 constexpr Option kPositionReduction = choice("positionReduction", "mean,sum");
 constexpr Option kFeatureReduction = choice("featureReduction", "mean,sum");
 constexpr Option kGwReduction = choice("gwReduction", "sum,mean");
-constexpr Option kSize = between(Option{"size", OptionKind::integer, __builtin_nan("")}, 1, 16777216.0);
+constexpr Option kSize = between(integer("size", __builtin_nan("")), 1, 16777216.0);
 
 template <class D> NodeOptions nodeOptions(const Call& call) {
   constexpr const Record& record = D::record;

@@ -65,7 +65,7 @@ struct RowNorm {
 
 // out = gamma * factor * x_hat
 struct NormForward : RowNorm {
-  static constexpr int softmaxInputs = 0, sweeps = 2, sums[] = {2, 2};
+  static constexpr int softmaxInputs = 0, sweeps = 2, sums[2] = {2, 2};
   double factor;
 
   NormForward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
@@ -89,7 +89,7 @@ struct NormForward : RowNorm {
 
 // With h = gradOut * gamma: factor * rstd * (h - mean(h) [center only] - x_hat * mean(h x_hat))
 struct NormBackward : RowNorm {
-  static constexpr int softmaxInputs = 0, sweeps = 2, sums[] = {2, 4};
+  static constexpr int softmaxInputs = 0, sweeps = 2, sums[2] = {2, 4};
   double factor;
 
   NormBackward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}

@@ -266,7 +266,7 @@ struct PerceptronStep {
   static constexpr Record record{"perceptronStep",
                                  "lr-to-perceptron",
                                  {kFeatures, kSigns, kTheta},
-                                 {atLeast(Option{"index", OptionKind::integer, __builtin_nan("")}, 0)},
+                                 {atLeast(integer("index", __builtin_nan("")), 0)},
                                  {inPlace(array("theta", "d"), "theta"), scalar("index"), scalar("misclassified")},
                                  true,
                                  nullptr,

@@ -108,7 +108,7 @@ struct OneHotSquaredError {
 // (1 + x + x^2 / 2) / sum
 struct TaylorSoftmax {
   static constexpr Record record{"taylorSoftmax", "z-loss", {kLeadingLogits}, {}, {inPlace(array("out", "*,c"), "logits")}};
-  static constexpr int softmaxInputs = 0, sweeps = 1, sums[] = {1};
+  static constexpr int softmaxInputs = 0, sweeps = 1, sums[1] = {1};
   struct Row {
     double inverse;
   };
@@ -133,7 +133,7 @@ struct SphericalSoftmax {
                                  {kLeadingLogits},
                                  {above(number("epsilon", kSphericalEpsilon), 0)},
                                  {inPlace(array("out", "*,c"), "logits")}};
-  static constexpr int softmaxInputs = 0, sweeps = 1, sums[] = {1};
+  static constexpr int softmaxInputs = 0, sweeps = 1, sums[1] = {1};
   struct Row {
     double columns, root, constant;
   };

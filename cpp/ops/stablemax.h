@@ -39,7 +39,7 @@ struct StableRow {
 };
 
 template <class D> struct StableSweep {
-  static constexpr int softmaxInputs = 0, sweeps = 1, sums[] = {1};
+  static constexpr int softmaxInputs = 0, sweeps = 1, sums[1] = {1};
   static constexpr bool wideSums = true;
   template <class R> LC_FN void rowOutputs(const R&, double*) const {}
 };
@@ -97,7 +97,7 @@ struct StableMaxBackward : StableSweep<StableMaxBackward> {
                                  {inPlace(array("gradLogits", "*,c"), "logits")},
                                  true,
                                  "stableMax"};
-  static constexpr int pivotInput = 1, sums[] = {2};
+  static constexpr int pivotInput = 1, sums[1] = {2};
   struct Row : StableRow {
     double gradient, dotRest, mean;
   };
@@ -137,7 +137,7 @@ struct LogStableMaxBackward : StableSweep<LogStableMaxBackward> {
                                  {inPlace(array("gradLogits", "*,c"), "logits")},
                                  true,
                                  "logStableMax"};
-  static constexpr int pivotInput = 1, sums[] = {2};
+  static constexpr int pivotInput = 1, sums[1] = {2};
   struct Row : StableRow {
     double gradient, gradientRest, share;
   };

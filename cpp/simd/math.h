@@ -59,6 +59,17 @@ template <> struct Ieee<double> {
 
 template <class W> using Fp = Ieee<Scalar<W>>;
 
+// name(x) from nameInline(x): a part of the loop in float, where loops are hot; one shared function in double, whose polynomials
+// are long, and whose loops would be most of the library's size.
+#define LC_ELEMENTARY(name)                                                      \
+  template <class W> LC_MATH W name##Shared(W x) { return name##Inline(x); }     \
+  template <class W> LC_FN W name(W x) {                                         \
+    if constexpr (sizeof(Scalar<W>) == 8 || LC_LEVEL_ID == LC_LEVEL_ID_portable) \
+      return name##Shared(x);                                                    \
+    else                                                                         \
+      return name##Inline(x);                                                    \
+  }
+
 // Shorthand for a broadcast constant.
 template <class W> LC_FN W constant(Scalar<W> x) { return broadcast<W>(x); }
 
@@ -136,12 +147,13 @@ template <class W> LC_FN W reduceExp(W x, W& n, W& rounded) {
 // The bounds come first in min and max because a NaN in the second operand survives.
 template <class W> LC_FN W clampKeepNan(W x, Scalar<W> low, Scalar<W> high) { return max(constant<W>(low), min(constant<W>(high), x)); }
 
-template <class W> LC_MATH W exp(W x) {
+template <class W> LC_FN W expInline(W x) {
   using F = Fp<W>;
   W n, rounded;
   const W r = reduceExp(clampKeepNan(x, F::expLow, F::expHigh), n, rounded);
   return scaleNearOne(expSeries(r, Scalar<W>{}), n);
 }
+LC_ELEMENTARY(exp)
 
 // x < limit ? 0 : a * b.
 template <class W> LC_FN W mulUnlessLess(W a, W b, W x, W limit) { return select(x < limit, zero<W>(), a * b); }
@@ -149,14 +161,15 @@ template <class W> LC_FN W mulUnlessLess(W a, W b, W x, W limit) { return select
 // exp for sums of many terms: results below the least normal number become 0, and
 // overflow begins half a binade early (float: above 88.37, double: above 709.43).
 // Everywhere else it equals exp.
-template <class W> LC_MATH W expFlush(W x) {
+template <class W> LC_FN W expFlushInline(W x) {
   using F = Fp<W>;
   W n, rounded;
   const W r = reduceExp(min(constant<W>(F::flushHigh), x), n, rounded);
   return mulUnlessLess(expSeries(r, Scalar<W>{}), bitsToExponent(rounded), x, constant<W>(F::flushLow));
 }
+LC_ELEMENTARY(expFlush)
 
-template <class W> LC_MATH W expm1(W x) {
+template <class W> LC_FN W expm1Inline(W x) {
   using F = Fp<W>;
   W n, rounded;
   const W c = clampKeepNan(x, F::expm1Low, F::expHigh);
@@ -170,6 +183,7 @@ template <class W> LC_MATH W expm1(W x) {
   // Doubling a halved denormal would lose its last bit.
   return copysign(select(n == zero<W>(), r + tail, y + y), x);
 }
+LC_ELEMENTARY(expm1)
 
 // ---- log -------------------------------------------------------------------------
 
@@ -206,13 +220,14 @@ template <class W> LC_FN W logSpecial(W x, W y) {
   return select(x == zero<W>(), constant<W>(-F::inf), y);
 }
 
-template <class W> LC_MATH W log(W x) {
+template <class W> LC_FN W logInline(W x) {
   W m, k;
   exponentAndMantissa(x, m, k);
   return logSpecial(x, logReduced(k, m - constant<W>(1.0f), Scalar<W>{}));
 }
+LC_ELEMENTARY(log)
 
-template <class W> LC_MATH W log1p(W x) {
+template <class W> LC_FN W log1pInline(W x) {
   const W one = constant<W>(1.0f);
   const W u = one + x;
   // The exact rounding error of the sum, whichever term is larger.
@@ -225,6 +240,7 @@ template <class W> LC_MATH W log1p(W x) {
   const W f = fma(error, pow2<W>(-min(constant<W>(100.0f), k)), m - one);
   return copysign(logSpecial(u, logReduced(k, f, Scalar<W>{})), x);
 }
+LC_ELEMENTARY(log1p)
 
 // ---- compositions ----------------------------------------------------------------
 
@@ -239,7 +255,7 @@ template <class W> LC_FN W tanhSeries(W z, double) {
 }
 
 // A series near 0, because e^2a loses the digits of a small a; else 1 - 2 / (e^2a + 1).
-template <class W> LC_MATH W tanh(W x) {
+template <class W> LC_FN W tanhInline(W x) {
   const W one = constant<W>(1.0f);
   const W a = abs(x);
   const W z = a * a;
@@ -250,22 +266,25 @@ template <class W> LC_MATH W tanh(W x) {
   const W far = one - constant<W>(2.0f) / (e + one);
   return copysign(select(a < constant<W>(0.55f), near, far), x);
 }
+LC_ELEMENTARY(tanh)
 
-template <class W> LC_MATH W sigmoid(W x) {
+template <class W> LC_FN W sigmoid(W x) {
   const W one = constant<W>(1.0f);
   const W e = exp(-abs(x));
   return select(x < zero<W>(), e, one) / (one + e);
 }
 
 // log(1 + e^x).
-template <class W> LC_MATH W softplus(W x) { return max(zero<W>(), x) + log1p(exp(-abs(x))); }
+template <class W> LC_FN W softplus(W x) { return max(zero<W>(), x) + log1p(exp(-abs(x))); }
 
 // log(e^a + e^b).
-template <class W> LC_MATH W logAddExp(W a, W b) {
+template <class W> LC_FN W logAddExp(W a, W b) {
   // Equal infinities have no difference.
   const W d = select(a == b, zero<W>(), a - b);
   return max(a, b) + log1p(exp(-abs(d)));
 }
+
+#undef LC_ELEMENTARY
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -5,7 +5,7 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // log(x) as high + low with about 63 bits, for double lanes.
-template <class W> LC_MATH void logTwoParts(W x, W& high, W& low) {
+template <class W> LC_FN void logTwoParts(W x, W& high, W& low) {
   using F = Fp<W>;
   const W one = constant<W>(1.0);
   W m, k;
@@ -50,7 +50,8 @@ template <class W> LC_MATH W powDouble(W a, W b) {
   W n, rounded;
   const W r = reduceExp(clampKeepNan(y, F::expLow, F::expHigh), n, rounded) + yLow;
   const W result = scaleNearOne(expSeries(r, double{}), n);
-  return select((b == zero<W>()) | (a == constant<W>(1.0)), constant<W>(1.0), result);
+  const auto isZero = b == zero<W>(), isOne = a == constant<W>(1.0);
+  return select(isZero | isOne, constant<W>(1.0), result);
 }
 
 // a^b for a >= 0, NaN for a < 0, with pow(x, 0) = pow(1, x) = 1.
@@ -59,7 +60,7 @@ LC_FN float powOf(float a, float b, float) { return static_cast<float>(powDouble
 #if !defined(__CUDACC__)
 LC_FN f32x16 powOf(f32x16 a, f32x16 b, float) { return narrow(powDouble(low(a), low(b)), powDouble(high(a), high(b))); }
 #endif
-template <class W> LC_MATH W pow(W a, W b) { return powOf(a, b, Scalar<W>{}); }
+template <class W> LC_FN W pow(W a, W b) { return powOf(a, b, Scalar<W>{}); }
 
 // Sine and cosine of double lanes for |x| < 1e5; beyond that accuracy fades with the size of x.
 template <class W> LC_MATH void sincos(W x, W& sine, W& cosine) {

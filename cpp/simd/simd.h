@@ -42,12 +42,11 @@
 #define LC_FN __attribute__((always_inline)) inline
 #endif
 
-// Elementary functions. Where every lane calls the C library for its fma, inlining them
-// costs minutes of compile time and gains nothing.
-#if LC_LEVEL_ID == LC_LEVEL_ID_portable
-#define LC_MATH __attribute__((noinline)) inline
-#else
+// Long functions that are called rather than inlined; on a GPU all are inlined.
+#if defined(__CUDACC__)
 #define LC_MATH LC_FN
+#else
+#define LC_MATH __attribute__((noinline)) inline
 #endif
 
 #include "scalar.h"

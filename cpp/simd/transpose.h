@@ -1,5 +1,7 @@
 // Pieces of a matrix, turned in registers.
 #pragma once
+#include <cstddef>
+
 #include "simd.h"
 
 namespace logitcore {

@@ -26,12 +26,12 @@ export interface GoldenCase {
 const folder = fileURLToPath(new URL('../golden/', import.meta.url));
 
 /** All cases by file, in the order of the files. */
-export function goldenCases(): { file: string; cases: GoldenCase[] }[] {
-  return readdirSync(folder)
+export function goldenCases(from = folder): { file: string; cases: GoldenCase[] }[] {
+  return readdirSync(from)
     .filter((file) => file.endsWith('.json'))
     .sort()
     .map((file) => {
-      const { cases } = JSON.parse(readFileSync(folder + file, 'utf8')) as { cases: GoldenCase[] };
+      const { cases } = JSON.parse(readFileSync(from + file, 'utf8')) as { cases: GoldenCase[] };
       return { file, cases };
     });
 }

@@ -22,7 +22,7 @@ export interface HashReport {
 const canonicalNaN = 0x7fc00000;
 
 /** Two independent 32-bit hashes; all NaNs count as one, since their bits mean nothing. */
-function hash(arrays: [string, ArrayLike<number> & ArrayBufferView][]): string {
+export function hash(arrays: [string, ArrayLike<number> & ArrayBufferView][]): string {
   let a = 0x811c9dc5;
   let b = 0x9747b28c;
   const add = (word: number) => {
@@ -41,7 +41,7 @@ function hash(arrays: [string, ArrayLike<number> & ArrayBufferView][]): string {
   return (a >>> 0).toString(16).padStart(8, '0') + (b >>> 0).toString(16).padStart(8, '0');
 }
 
-function run({ op, spec, threads }: HashCase): string[] {
+export function run({ op, spec, threads }: HashCase): string[] {
   try {
     const sample = makeSample(recordOf(op), spec);
     return threads.map((count) => {

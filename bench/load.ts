@@ -1,8 +1,8 @@
 /**
  * npm run bench:load
  *
- * A thousand background jobs at once: how long the event loop is held up meanwhile, how long a single job of a worker waits beside
- * them, and the time of all against the same calls made one after another on the main thread.
+ * A thousand background jobs at once: how long the event loop is held up meanwhile, and the time of all against the same calls made
+ * one after another on the main thread.
  */
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -20,7 +20,7 @@ const logits = {
   shape: [rows, columns],
 };
 const targets = Int32Array.from({ length: rows }, (_, i) => i);
-// Every job writes a gradient of its own, as in a program that goes on with it.
+// Sixteen gradients in turn, so that jobs at the same time write different ones.
 const outs = Array.from({ length: 16 }, () => ({
   gradLogits: new Float32Array(rows * columns),
 }));

@@ -1,10 +1,6 @@
 /** Runs a fuzzer in a process of its own, so that its death is seen. */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { info } from 'logitcore';
-
-const support = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+import { runScript } from './child.js';
 
 export interface FuzzCounts {
   readonly threw: number;
@@ -20,21 +16,14 @@ export async function fuzz(
   calls: number,
   env: Readonly<Record<string, string>> = {},
 ): Promise<FuzzCounts> {
-  const script =
-    target === 'door'
-      ? ['--expose-gc', support('door-fuzz.cjs'), info().binary]
-      : ['--import', 'tsx', support('api-fuzz.ts')];
-  const args = [...script, String(seed), String(calls)];
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, args, {
-      env: { ...process.env, ...env },
-    });
-    return JSON.parse(stdout) as FuzzCounts;
-  } catch (error) {
-    const { code, signal, stderr } = error as { code?: unknown; signal?: unknown; stderr?: string };
-    throw new Error(
-      `ended with ${String(signal ?? code)}: ${stderr ?? ''}\nAgain with: node ${args.join(' ')}`,
-      { cause: error },
-    );
-  }
+  const [script, ...first] = target === 'door' ? ['door-fuzz.cjs', info().binary] : ['api-fuzz.ts'];
+  const args = [...first, String(seed), String(calls)];
+  const { code, signal, stdout, stderr } = await runScript(script, args, {
+    env,
+    flags: ['--expose-gc'],
+  });
+  if (code === 0) return JSON.parse(stdout) as FuzzCounts;
+  throw new Error(
+    `${script} ${args.join(' ')} (of test/support) ended with ${String(signal ?? code)}: ${stderr}`,
+  );
 }

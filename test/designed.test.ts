@@ -1,4 +1,4 @@
-import { ops, type OpRecord } from 'logitcore';
+import { ops, partitionZeroRadius, type OpRecord } from 'logitcore';
 import { describe, expect, test } from 'vitest';
 import { sameResult } from './support/compare.js';
 import { call, flatten, reproducer, type Result } from './support/invoke.js';
@@ -277,3 +277,15 @@ const result0 = (record: OpRecord): Record<string, true> =>
       .filter((o, i) => i === 0 || o.gradOf !== undefined || record.backwardOf !== undefined)
       .map(({ name }) => [name, true]),
   );
+
+test('the search of partitionZeroRadius ends where exponents lie far apart', () => {
+  const search = (gap: number) =>
+    partitionZeroRadius(
+      { data: Float64Array.of(0, gap), shape: [1, 2] },
+      { data: Float64Array.of(0, 1), shape: [1, 2] },
+      { searchFactor: 10 * gap },
+    ).rho[0];
+  // 1 + exp(gap + u) is 0 at u = -gap + i pi.
+  for (const gap of [1e2, 1e4, 1e6, 1e9])
+    expect(search(gap) / Math.hypot(gap, Math.PI), `${gap}`).toBeCloseTo(1, 12);
+});

@@ -99,6 +99,28 @@ LC_FN double seriesBound(const PartitionValue& v, double h, int from) {
   return bound;
 }
 
+// Whether, within h of any point whose real part is x, the terms with the b of the largest one there outweigh all others together: F has
+// no zero then. Where exponents lie far apart nearly all of the plane is so, in discs of any size.
+inline bool isDominated(const PartitionSum& f, double x, double h) {
+  const f64x8 vx = broadcast<f64x8>(x), zero = broadcast<f64x8>(0);
+  f64x8 most = broadcast<f64x8>(-__builtin_huge_val()), steepest = most;
+  for (size_t k = 0; k < f.count; k += 8) most = max(fma(load<f64x8>(f.b + k), vx, load<f64x8>(f.w + k)), most);
+  const f64x8 top = broadcast<f64x8>(maxAcross(most));
+  for (size_t k = 0; k < f.count; k += 8) {
+    const f64x8 b = load<f64x8>(f.b + k);
+    steepest = max(steepest, select(fma(b, vx, load<f64x8>(f.w + k)) == top, b, broadcast<f64x8>(-__builtin_huge_val())));
+  }
+  const f64x8 slope = broadcast<f64x8>(maxAcross(steepest));
+  f64x8 own = zero, others = zero;
+  for (size_t k = 0; k < f.count; k += 8) {
+    const f64x8 b = load<f64x8>(f.b + k), behind = fma(b, vx, load<f64x8>(f.w + k)) - top;
+    const auto same = b == slope;
+    own = own + select(same, exp(behind), zero);
+    others = others + select(same, zero, exp(fma(abs(b - slope), broadcast<f64x8>(h), behind)));
+  }
+  return sum(others) < 0.99 * sum(own);  // exponents are rounded too
+}
+
 // Whether F has no zero within h.
 inline bool zeroFree(const PartitionSum& f, const PartitionValue& v, double h) {
   const double room = v.size[0] - seriesBound(v, h, 1) - kRounding * v.total;
@@ -178,6 +200,7 @@ inline PartitionZero zeroInRing(const PartitionSum& f, double inner, double oute
     const double h = s.half * 1.4142135623730952;
     const double dx = s.x - best.x, dy = s.y - best.y;
     if (best.found && sqrt(fma(dx, dx, dy * dy)) + h < best.alone) continue;
+    if (h > 4 && isDominated(f, s.x, h)) continue;
     const PartitionValue v = partitionAt(f, s.x, s.y);
     if (zeroFree(f, v, h)) continue;
     const bool everywhere = h < 1 && zeroWithin(f, v, h, share);

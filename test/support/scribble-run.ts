@@ -41,7 +41,7 @@ function inShared(sample: Sample): Sample | undefined {
 }
 
 async function main(): Promise<void> {
-  // Its search for a zero takes the longer the farther the numbers lie apart, and random bits lie 10^38 apart.
+  // Its search for a zero can take minutes on random bits.
   const records = ops().filter(({ name }) => name !== 'partitionZeroRadius');
   const samples = records.flatMap((record) =>
     [false, true].flatMap((double) =>

@@ -4,17 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { info, ops } from 'logitcore';
+import { ops } from 'logitcore';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { casesOf } from './support/hash-cases.js';
 import type { HashCase, HashReport } from './support/hash-run.js';
+import { levels } from './support/levels.js';
 
 const runner = fileURLToPath(new URL('./support/hash-run.ts', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-/** The levels of this machine, best first. LOGITCORE_ISA caps a level, so lower ones are always there. */
-const chain = info().machineIsa === 'neon' ? ['neon'] : ['avx512', 'avx2', 'portable'];
-const levels = chain.slice(Math.max(0, chain.indexOf(info().machineIsa)));
 
 const cases: HashCase[] = [];
 const reports: HashReport[] = [];

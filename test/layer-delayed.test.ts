@@ -1,15 +1,14 @@
 // Updates that wait beside the factors of a layer: the state is that of the arrays and the memory together.
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import {
-  info,
   sphericalLayerStep,
   SphericalOutputLayer,
   type SphericalLayerState,
   type SphericalLayerStepOptions,
 } from 'logitcore';
 import { describe, expect, test } from 'vitest';
+import { runScript } from './support/child.js';
 import { copyOf, DenseLayer, distance, tensor, typed, values } from './support/layer.js';
+import { levels } from './support/levels.js';
 import { Random } from './support/random.js';
 
 type Real = Float32Array | Float64Array;
@@ -315,20 +314,15 @@ describe('hidden rows that resemble each other', () => {
 });
 
 describe('the same bits', () => {
-  test('on every level and for any number of threads', () => {
-    const run = (level: string, threads: number) =>
-      execFileSync(
-        process.execPath,
-        ['--import', 'tsx', fileURLToPath(new URL('./support/layer-run.ts', import.meta.url))],
-        {
-          env: { ...process.env, LOGITCORE_ISA: level, LOGITCORE_NUM_THREADS: String(threads) },
-          encoding: 'utf8',
-        },
-      );
-    const expected = run(info().machineIsa, 1);
+  test('on every level and for any number of threads', async () => {
+    const run = async (level: string, threads: number) => {
+      const env = { LOGITCORE_ISA: level, LOGITCORE_NUM_THREADS: String(threads) };
+      const { stdout } = await runScript('layer-run.ts', [], { env });
+      return stdout;
+    };
+    const expected = await run(levels[0], 1);
     expect(expected).toMatch(/^[0-9a-f]{64}\n$/);
-    expect(run(info().machineIsa, 3)).toBe(expected);
-    const lower = info().machineIsa === 'neon' ? ['portable'] : ['avx2', 'portable'];
-    for (const level of lower) expect(run(level, 2)).toBe(expected);
+    expect(await run(levels[0], 3)).toBe(expected);
+    for (const level of levels.slice(1)) expect(await run(level, 2)).toBe(expected);
   });
 });

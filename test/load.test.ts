@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { getNumThreads, setNumThreads, softmax } from 'logitcore';
 import * as promises from 'logitcore/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { behindBusy } from './support/busy.js';
 
 const rows = 20;
 const columns = 1000;
@@ -15,13 +16,9 @@ const inputs = Array.from({ length: 10 }, (_, k) => ({
 const expected = inputs.map((input) => softmax(input).out);
 const start = (i: number, options = {}) => promises.softmax(inputs[i % 10], options);
 
-/** Jobs that keep all threads busy for a good while. */
-const long = Float32Array.from({ length: 5_000_000 }, (_, i) => (i * 7919) % 1_000_003);
-const busy = () => Promise.all([0, 1, 2, 3].map(() => promises.argsort(long)));
-
 const before = getNumThreads();
 beforeAll(() => {
-  setNumThreads(2);
+  setNumThreads(1);
 });
 afterAll(() => {
   setNumThreads(before);
@@ -35,7 +32,6 @@ describe('a thousand jobs', () => {
     });
   });
   test('are done in the order of their calls where one thread works', async () => {
-    setNumThreads(1);
     const order: number[] = [];
     await Promise.all(
       Array.from({ length: count }, async (_, i) => {
@@ -43,50 +39,56 @@ describe('a thousand jobs', () => {
         order.push(i);
       }),
     );
-    setNumThreads(2);
     expect(order).toEqual(Array.from({ length: count }, (_, i) => i));
   });
   test('leave the event loop and the thread pool of Node.js to others', async () => {
-    const first = busy();
-    let done = 0;
-    const all = Promise.all(
-      Array.from({ length: count }, async (_, i) => {
-        await start(i);
-        done += 1;
-      }),
-    );
-    // Eight reads would wait for each other, and for jobs, if those took the threads of Node.js.
-    const file = fileURLToPath(import.meta.url);
-    await Promise.all(Array.from({ length: 8 }, () => readFile(file)));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    expect(done).toBeLessThan(count);
-    await first;
-    await all;
-    expect(done).toBe(count);
+    await behindBusy(async ({ atWork }) => {
+      let done = 0;
+      const all = Promise.all(
+        Array.from({ length: count }, async (_, i) => {
+          await start(i);
+          done += 1;
+        }),
+      );
+      // Eight reads would wait for each other, and for jobs, if those took the threads of Node.js.
+      const file = fileURLToPath(import.meta.url);
+      await Promise.all(Array.from({ length: 8 }, () => readFile(file)));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const early = done;
+      const hadToWait = atWork();
+      await all;
+      expect(done).toBe(count);
+      if (!hadToWait) return undefined;
+      expect(early).toBe(0);
+      return true;
+    });
   });
   test('of which those that wait are taken back by one signal', async () => {
     const warnings: Error[] = [];
     const warned = (warning: Error) => warnings.push(warning);
     process.on('warning', warned);
-    const controller = new AbortController();
     const reason = new Error('no longer wanted');
-    const untouched: Float32Array[] = [];
-    const first = busy();
-    const jobs = Array.from({ length: count }, (_, i) => {
-      if (i % 2 === 0) return start(i);
-      const out = new Float32Array(rows * columns).fill(-1);
-      untouched[i] = out;
-      return start(i, { signal: controller.signal, out: { out } });
+    await behindBusy(async ({ atWork }) => {
+      const controller = new AbortController();
+      const untouched: Float32Array[] = [];
+      const jobs = Array.from({ length: count }, (_, i) => {
+        if (i % 2 === 0) return start(i);
+        const out = new Float32Array(rows * columns).fill(-1);
+        untouched[i] = out;
+        return start(i, { signal: controller.signal, out: { out } });
+      });
+      controller.abort(reason);
+      const hadToWait = atWork();
+      const results = await Promise.allSettled(jobs);
+      if (!hadToWait) return undefined;
+      results.forEach((result, i) => {
+        expect(result.status).toBe(i % 2 === 0 ? 'fulfilled' : 'rejected');
+        if (result.status === 'fulfilled') return;
+        expect(result.reason).toBe(reason);
+        expect(untouched[i].every((x) => x === -1)).toBe(true);
+      });
+      return true;
     });
-    controller.abort(reason);
-    const results = await Promise.allSettled(jobs);
-    results.forEach((result, i) => {
-      expect(result.status).toBe(i % 2 === 0 ? 'fulfilled' : 'rejected');
-      if (result.status === 'fulfilled') return;
-      expect(result.reason).toBe(reason);
-      expect(untouched[i].every((x) => x === -1)).toBe(true);
-    });
-    await first;
     await new Promise((resolve) => setImmediate(resolve));
     process.off('warning', warned);
     expect(warnings).toEqual([]);

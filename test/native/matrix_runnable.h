@@ -1,28 +1,17 @@
-// The levels that this machine can run, the portable one first.
+// The levels of the matrix engine that this machine can run.
 #pragma once
 
-#include <vector>
-
 #include "matrix_levels.h"
+#include "runnable.h"
 
 extern "C" {
-extern const MatrixLevel matrixLevel_portable;
-#if defined(__x86_64__)
-extern const MatrixLevel matrixLevel_avx2, matrixLevel_avx512;
-#elif defined(__aarch64__)
-extern const MatrixLevel matrixLevel_neon;
-#endif
+#define LC_DECLARE(level) extern const MatrixLevel matrixLevel_##level;
+LC_COMPILED_LEVELS(LC_DECLARE)
+#undef LC_DECLARE
 }
 
 inline std::vector<const MatrixLevel*> runnableMatrixLevels() {
-  std::vector<const MatrixLevel*> levels{&matrixLevel_portable};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(&matrixLevel_avx2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    levels.push_back(&matrixLevel_avx512);
-#elif defined(__aarch64__)
-  levels.push_back(&matrixLevel_neon);
-#endif
-  return levels;
+#define LC_ADDRESS(level) &matrixLevel_##level,
+  return runnable<MatrixLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
+#undef LC_ADDRESS
 }

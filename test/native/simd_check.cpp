@@ -16,31 +16,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runnable.h"
 #include "simd_accuracy.h"
 #include "simd_data.h"
 
 extern "C" {
-extern const SimdLevel simdLevel_portable;
-#if defined(__x86_64__)
-extern const SimdLevel simdLevel_avx2, simdLevel_avx512;
-#elif defined(__aarch64__)
-extern const SimdLevel simdLevel_neon;
-#endif
+#define LC_DECLARE(level) extern const SimdLevel simdLevel_##level;
+LC_COMPILED_LEVELS(LC_DECLARE)
+#undef LC_DECLARE
 }
 
 namespace {
 
 std::vector<const SimdLevel*> runnableLevels() {
-  std::vector<const SimdLevel*> levels{&simdLevel_portable};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(&simdLevel_avx2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    levels.push_back(&simdLevel_avx512);
-#elif defined(__aarch64__)
-  levels.push_back(&simdLevel_neon);
-#endif
-  return levels;
+#define LC_ADDRESS(level) &simdLevel_##level,
+  return runnable<SimdLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
+#undef LC_ADDRESS
 }
 
 struct Digest {

@@ -64,7 +64,9 @@
       'sources': ['<!@(node scripts/sources.cjs cpp/engine cpp/dispatch cpp/addon)'],
       'conditions': [
         ['target_arch!="arm64"', {'dependencies': ['logitcore_portable']}],
-        ['target_arch=="x64"', {'dependencies': ['logitcore_avx2', 'logitcore_avx512']}],
+        ['target_arch=="x64"', {'dependencies': ['logitcore_avx2']}],
+        # cpp/dispatch/dispatch.h says why macOS has no AVX-512.
+        ['target_arch=="x64" and OS!="mac"', {'dependencies': ['logitcore_avx512']}],
         ['target_arch=="arm64"', {'dependencies': ['logitcore_neon']}],
         ['OS=="linux"', {
           'cflags': ['-pthread'],
@@ -114,6 +116,10 @@
           'cflags_cc': ['<@(level_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(level_flags)']},
         },
+      ],
+    }],
+    ['target_arch=="x64" and OS!="mac"', {
+      'targets': [
         {
           'target_name': 'logitcore_avx512',
           'type': 'static_library',

@@ -110,7 +110,7 @@ async function checkInstructions(target, problem) {
   });
   for (const text of found.values()) problem(text);
   // A check that sees no wide instruction at all has not looked.
-  for (const level of levelsOf[target.arch].filter((name) => name.startsWith('avx')))
+  for (const level of levelsOf(target).filter((name) => name.startsWith('avx')))
     if (!used[`${level}/${level}`]) problem(`no instruction of ${level} was seen`);
   return Object.entries(used).map(([key, count]) => `${count} ${key}`);
 }

@@ -20,7 +20,7 @@ constexpr size_t kMostWithoutElements = size_t{1} << 24;
 
 struct Checker {
   const Plan& plan;
-  const Record& r;
+  const StoredRecord& r;
   Failure failure;
 
   std::string name(int input) const {

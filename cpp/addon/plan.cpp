@@ -45,7 +45,7 @@ const std::vector<Plan>& plans() {
     auto* list = new std::vector<Plan>;
     const OpTable table = opTable();
     for (int i = 0; i < table.count; ++i) {
-      const Record& r = *table.ops[i].record;
+      const StoredRecord& r = *table.ops[i].record;
       Plan p;
       p.record = &r;
       p.family = table.ops[i].family;

@@ -16,7 +16,7 @@ struct Dim {
 using Dims = std::vector<Dim>;
 
 struct Plan {
-  const Record* record = nullptr;
+  const StoredRecord* record = nullptr;
   const char* family = nullptr;
   Kernels kernels{};
   int inputs = 0, options = 0, outputs = 0;

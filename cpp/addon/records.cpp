@@ -82,7 +82,7 @@ Napi::Object describeOutput(Napi::Env env, const Output& in) {
 Napi::Array describeRecords(Napi::Env env) {
   Napi::Array list = Napi::Array::New(env);
   for (const Plan& p : plans()) {
-    const Record& r = *p.record;
+    const StoredRecord& r = *p.record;
     Napi::Object o = Napi::Object::New(env);
     o.Set("name", r.name);
     o.Set("family", p.family);

@@ -28,7 +28,7 @@ Level detect() {
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return Level::portable;
   if (!(b & (1u << 5))) return Level::portable;                               // AVX2
   const unsigned needed = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // AVX-512 F, DQ, BW, VL
-  if ((b & needed) == needed && (saved & 0xe6) == 0xe6) return Level::avx512;
+  if (LOGITCORE_HAS_AVX512 && (b & needed) == needed && (saved & 0xe6) == 0xe6) return Level::avx512;
   return Level::avx2;
 }
 #elif defined(__aarch64__)

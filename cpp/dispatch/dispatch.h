@@ -12,6 +12,14 @@ constexpr Level kLowestLevel = Level::neon;
 constexpr Level kLowestLevel = Level::portable;
 #endif
 
+// macOS gives a thread the AVX-512 registers at its first use of one and shows them to none before (XCR0), so that its processors are
+// taken for AVX2 ones; few Macs have them.
+#if defined(__x86_64__) && !defined(__APPLE__)
+#define LOGITCORE_HAS_AVX512 1
+#else
+#define LOGITCORE_HAS_AVX512 0
+#endif
+
 const char* levelName(Level);
 Level machineLevel();  // the best this machine can run
 // The level in use: machineLevel() capped by LOGITCORE_ISA. Null with a message if the variable names no level.
@@ -19,7 +27,7 @@ const Level* activeLevel(const char** error);
 
 struct Op {
   const char* family;
-  const Record* record;
+  const StoredRecord* record;
   Kernels kernels;
 };
 struct OpTable {

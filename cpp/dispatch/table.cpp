@@ -17,6 +17,8 @@ LOGITCORE_FAMILIES(LC_DECLARE)
 namespace avx2 {
 LOGITCORE_FAMILIES(LC_DECLARE)
 }
+#endif
+#if LOGITCORE_HAS_AVX512
 namespace avx512 {
 LOGITCORE_FAMILIES(LC_DECLARE)
 }
@@ -38,11 +40,13 @@ const Family* familyAt(Level level, int index) {
 #define LC_NAMESPACE avx2
   static const Family* const avx2Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
 #undef LC_NAMESPACE
+  if (level == Level::avx2) return avx2Families[index];
+#endif
+#if LOGITCORE_HAS_AVX512
 #define LC_NAMESPACE avx512
   static const Family* const avx512Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
 #undef LC_NAMESPACE
   if (level == Level::avx512) return avx512Families[index];
-  if (level == Level::avx2) return avx2Families[index];
 #endif
 #if defined(__aarch64__)
 #define LC_NAMESPACE neon

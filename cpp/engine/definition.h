@@ -7,7 +7,7 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr int findInput(const Record& r, const char* name) {
+template <class R> constexpr int findInput(const R& r, const char* name) {
   for (int i = 0; i < r.inputCount(); ++i)
     if (sameName(r.inputs[i].name, name)) return i;
   return -1;
@@ -17,7 +17,7 @@ constexpr int findKind(const Record& r, Kind a, Kind b) {
     if (r.inputs[i].kind == a || r.inputs[i].kind == b) return i;
   return -1;
 }
-constexpr int findOption(const Record& r, const char* name) {
+template <class R> constexpr int findOption(const R& r, const char* name) {
   for (int i = 0; i < r.optionCount(); ++i)
     if (sameName(r.options[i].name, name)) return i;
   return -1;

@@ -16,7 +16,7 @@ constexpr int kMaxElementInputs = 4, kMaxColumns = 3;
 template <class D, class T> void runElementwise(Call& call) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
-  constexpr const Record& record = D::record;
+  constexpr const StoredRecord& record = Store<D>::record;
   const D d(call);
   const T* inputs[kMaxElementInputs] = {};
   const int32_t* integers[kMaxElementInputs] = {};

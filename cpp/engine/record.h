@@ -139,6 +139,13 @@ constexpr Output gradient(const char* name, const char* dims, const char* of, co
 
 struct Call;
 
+template <class T> constexpr int countNamed(const T* list, int most) {
+  int i = 0;
+  while (i < most && list[i].name) ++i;
+  return i;
+}
+
+// As a definition writes it. The empty places at the end of the lists are for the compiler only.
 struct Record {
   const char* name;
   const char* sheet;  // the paper or standard it belongs to, a key of the documentation
@@ -150,21 +157,50 @@ struct Record {
   // A check that dims and ranges cannot say. Returns false after writing a message to call.error.
   bool (*check)(Call&) = nullptr;
 
-  constexpr int inputCount() const {
-    int i = 0;
-    while (i < kMaxInputs && inputs[i].name) ++i;
-    return i;
+  constexpr int inputCount() const { return countNamed(inputs, kMaxInputs); }
+  constexpr int optionCount() const { return countNamed(options, kMaxOptions); }
+  constexpr int outputCount() const { return countNamed(outputs, kMaxOutputs); }
+};
+
+template <class T> struct List {
+  const T* items;
+  int count;
+  constexpr const T& operator[](int i) const { return items[i]; }
+};
+
+// As it stands in the compiled file, and is read when the addon runs.
+struct StoredRecord {
+  const char *name, *sheet;
+  List<Input> inputs;
+  List<Option> options;
+  List<Output> outputs;
+  bool nonEmpty;
+  const char* backwardOf;
+  bool (*check)(Call&);
+
+  constexpr int inputCount() const { return inputs.count; }
+  constexpr int optionCount() const { return options.count; }
+  constexpr int outputCount() const { return outputs.count; }
+};
+
+template <class D> class Store {
+  template <class T, int N> struct Items {
+    T at[N ? N : 1];
+  };
+  template <int N, class T> static constexpr Items<T, N> first(const T* list) {
+    Items<T, N> items{};
+    for (int i = 0; i < N; ++i) items.at[i] = list[i];
+    return items;
   }
-  constexpr int optionCount() const {
-    int i = 0;
-    while (i < kMaxOptions && options[i].name) ++i;
-    return i;
-  }
-  constexpr int outputCount() const {
-    int i = 0;
-    while (i < kMaxOutputs && outputs[i].name) ++i;
-    return i;
-  }
+  static constexpr int inputCount = D::record.inputCount(), optionCount = D::record.optionCount(), outputCount = D::record.outputCount();
+  static constexpr auto inputs = first<inputCount>(D::record.inputs);
+  static constexpr auto options = first<optionCount>(D::record.options);
+  static constexpr auto outputs = first<outputCount>(D::record.outputs);
+
+ public:
+  static constexpr StoredRecord record{
+      D::record.name,     D::record.sheet,      {inputs.at, inputCount}, {options.at, optionCount}, {outputs.at, outputCount},
+      D::record.nonEmpty, D::record.backwardOf, D::record.check};
 };
 
 constexpr bool sameName(const char* a, const char* b) {
@@ -175,17 +211,17 @@ constexpr bool sameName(const char* a, const char* b) {
   return *a == *b;
 }
 // An unknown name does not compile: the loop runs past the end of a constant array.
-constexpr int inputIndex(const Record& r, const char* name) {
+template <class R> constexpr int inputIndex(const R& r, const char* name) {
   int i = 0;
   while (!sameName(r.inputs[i].name, name)) ++i;
   return i;
 }
-constexpr int optionIndex(const Record& r, const char* name) {
+template <class R> constexpr int optionIndex(const R& r, const char* name) {
   int i = 0;
   while (!sameName(r.options[i].name, name)) ++i;
   return i;
 }
-constexpr int outputIndex(const Record& r, const char* name) {
+template <class R> constexpr int outputIndex(const R& r, const char* name) {
   int i = 0;
   while (!sameName(r.outputs[i].name, name)) ++i;
   return i;
@@ -201,7 +237,7 @@ struct Runtime {
 
 // One checked call: pointers are null for what is absent, sizes agree, option values are in range.
 struct Call {
-  const Record* record = nullptr;
+  const StoredRecord* record = nullptr;
   const Runtime* runtime = nullptr;
   bool isDouble = false;
   const void* inputs[kMaxInputs] = {};
@@ -222,7 +258,7 @@ struct Kernels {
 };
 struct Family {
   const char* name;
-  const Record* const* records;
+  const StoredRecord* const* records;
   const Kernels* kernels;
   int count;
 };

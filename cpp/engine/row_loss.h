@@ -43,8 +43,8 @@ template <class D, class V> LC_FN V extraOf(const D& d, const Statistics<V>& s) 
 }
 
 // Value, and coefficients when the gradient is wanted.
-template <class D, class V> LC_SHARED void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
-                                                    V& loss, V& extra, Coefficients<V>& c) {
+template <class D, class V> LC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
+                                                V& loss, V& extra, Coefficients<V>& c) {
   constexpr unsigned needs = D::needs;
   if (wantGradient) {
     using T = Dual<V, bitCount(needs)>;

@@ -85,7 +85,7 @@ inline size_t rowsOfChunk(size_t columns) { return rowGrain(columns) < 16 ? 16 :
 template <class D, class T> struct RowSweeps {
   using W = Vec<T>;
   static constexpr size_t L = lanes<W>;
-  static constexpr const Record& record = D::record;
+  static constexpr const StoredRecord& record = Store<D>::record;
   static constexpr int rowInputs = countRowInputs(D::record);
   static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
   static constexpr int softcapAt = findOption(D::record, "logitSoftcap");

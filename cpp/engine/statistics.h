@@ -77,7 +77,7 @@ template <unsigned needs, class T> LC_FN Statistics<T> statisticsOf(const Facts<
   V logSum = zero, logProb = zero;
   if (needs & kExponentials) {
     // A row without a finite logit has no distribution (NaN); its log-sum-exp is still the limit.
-    logSum = log1p(f.others);
+    logSum = log1pInline(f.others);
     const Mask<V> noMass = f.max == minusInfinity;
     V lse = fma(f.max, invT, logSum);
     lse = select(f.max == broadcast<V>(__builtin_huge_val()), f.max, lse);
@@ -117,7 +117,7 @@ LC_FN Coefficients<V> coefficientsOf(const V* partial, const Facts<V>& f, const 
     c.e = (mass - at(kLogProb)) * scale;
     c.e = select(f.max == broadcast<V>(-__builtin_huge_val()), broadcast<V>(__builtin_nan("")), c.e);
     c.w = -at(kSmooth) * invT;
-    const V ey = exp((f.target - f.max) * invT);
+    const V ey = expInline((f.target - f.max) * invT);
     // 1 - p_y from the other terms: p_y - 1 would round to 0 in a confident row.
     const V complement = select(f.targetIsMax, f.others, total - ey);
     c.atTarget = fma(at(kLogProb), complement, mass * ey) * scale;

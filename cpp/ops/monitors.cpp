@@ -194,7 +194,7 @@ struct AttentionLogitStats {
 
   template <class T> static bool normalize(Call& call, const T* x, size_t n, const T* gamma, T* out) {
     Call part;
-    part.record = &QkLayerNorm::record;
+    part.record = &Store<QkLayerNorm>::record;
     part.runtime = call.runtime;
     part.isDouble = call.isDouble;
     part.inputs[inputIndex(QkLayerNorm::record, "x")] = x;

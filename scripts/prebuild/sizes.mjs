@@ -38,7 +38,7 @@ function typeOf(name) {
 }
 
 function tableOf(target) {
-  const levels = [...levelsOf[target.arch], 'none'];
+  const levels = [...levelsOf(target), 'none'];
   const known = definitions();
   const rows = new Map();
   const columns = levels.flatMap((level) =>

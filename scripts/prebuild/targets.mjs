@@ -38,7 +38,10 @@ export const targets = [
   darwin('arm64'),
 ];
 
-export const levelsOf = { x64: ['portable', 'avx2', 'avx512'], arm64: ['neon'] };
+export function levelsOf({ platform, arch }) {
+  if (arch === 'arm64') return ['neon'];
+  return platform === 'darwin' ? ['portable', 'avx2'] : ['portable', 'avx2', 'avx512'];
+}
 
 /** The file that is published, and the same code with its symbols, for checks. */
 export const fileOf = (target) => path.join(root, target.file);

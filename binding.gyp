@@ -99,9 +99,9 @@
           'type': 'static_library',
           'sources': ['<@(op_sources)'],
           'defines': ['LOGITCORE_LEVEL=portable'],
-          # The reference level: more optimisation costs minutes of compilation and megabytes.
-          'cflags_cc': ['-Os'],
-          'xcode_settings': {'GCC_OPTIMIZATION_LEVEL': 's'},
+          'variables': {'level_flags': ['<!@(node scripts/sources.cjs --flags portable)']},
+          'cflags_cc': ['<@(level_flags)'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(level_flags)']},
         },
       ],
     }],

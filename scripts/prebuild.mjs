@@ -37,9 +37,11 @@ function run(command, args, env, cwd) {
 function stage(target) {
   const folder = path.join(buildFolder, `${target.platform}-${target.arch}`);
   mkdirSync(folder, { recursive: true });
-  for (const name of ['binding.gyp', 'package.json', 'cpp', 'scripts'])
-    if (!existsSync(path.join(folder, name)))
-      symlinkSync(path.join(root, name), path.join(folder, name));
+  for (const name of ['binding.gyp', 'package.json', 'cpp', 'scripts']) {
+    // Made anew: a copied build folder links to the sources it was copied from.
+    rmSync(path.join(folder, name), { force: true });
+    symlinkSync(path.join(root, name), path.join(folder, name));
+  }
   return folder;
 }
 

@@ -167,9 +167,20 @@ LC_SHARED bool writeOrdered(const int32_t* list, size_t n, FloatKeys keys, int32
 // Zeros are equal and keep their order: takes their signs out of the keys, and puts them back into the values.
 class ZeroSigns {
  public:
-  // `spare` holds n keys.
+  // `spare` holds 2 n keys.
   ZeroSigns(int32_t* list, size_t n, int32_t* spare) : zeros_(spare) {
-    for (size_t i = 0; i < n; ++i) {
+    Keys below{};
+    size_t i = 0;
+    // The other keys of each register are of no use, and go to the far end.
+    for (; i + kRegister <= n; i += kRegister) {
+      const Keys key = loadKeys(list + i), negative = key == spreadKey(-1);
+      const Keys zero = negative | (key == spreadKey(0));
+      count_ += splitKeys(zero ? key : spreadKey(1), spreadKey(1), zeros_ + count_, zeros_ + 2 * n);
+      below -= key < spreadKey(-1);
+      storeKeys(list + i, key - negative);
+    }
+    for (int lane = 0; lane < kKeyLanes; ++lane) below_ += static_cast<size_t>(below[lane]);
+    for (; i < n; ++i) {
       const int32_t key = list[i];
       zeros_[count_] = key;
       count_ += key == 0 || key == -1;

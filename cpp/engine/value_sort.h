@@ -20,9 +20,7 @@ struct FloatKeys {
     return (bits & spreadKey(magnitude)) > spreadKey(infinity) ? spreadKey(nan) : ordered;
   }
   // The bits of the value.
-  LC_FN Keys operator()(Keys key) const {
-    return key ^ ((key >> 31) & spreadKey(magnitude)) ^ ((key < spreadKey(nan)) & spreadKey(flip));
-  }
+  LC_FN Keys operator()(Keys key) const { return key ^ ((key >> 31) & spreadKey(magnitude)) ^ ((key < spreadKey(nan)) & spreadKey(flip)); }
 };
 struct KeepKeys {
   LC_FN Keys operator()(Keys key) const { return key; }
@@ -123,8 +121,10 @@ LC_SHARED void radixSortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys 
   overRegisters(n, [&](size_t i) LC_LAMBDA { storeKeys(out + i, keys(loadKeys(sorted + i) ^ top)); });
 }
 
-// How many splits a list of n keys may take, twice as many as good ones.
-LC_FN int splitsOf(size_t n) { return 2 * (64 - __builtin_clzll(n | 1)); }
+// How many splits a list of n keys may take: twice as many as good ones are. Lane by lane, the splits of a long list cost more than a
+// radix sort.
+constexpr size_t kLongestSplit = LC_LEVEL_ID == LC_LEVEL_ID_portable ? kLongSort - 1 : ~size_t{0};
+LC_FN int splitsOf(size_t n) { return n > kLongestSplit ? 0 : 2 * (64 - __builtin_clzll(n | 1)); }
 
 // The values of the keys in order. `spare` holds n keys, `room` is what of `out` may be written.
 LC_SHARED void sortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys keys, int32_t* out, size_t room, int splits) {
@@ -158,9 +158,7 @@ LC_SHARED bool writeOrdered(const int32_t* list, size_t n, FloatKeys keys, int32
     return true;
   }
   if (!isRising(list, n, 1, 0)) return false;
-  overRegisters(n, [&](size_t i) LC_LAMBDA {
-    storeKeys(out + i, keys(exchangeLanes<kKeyLanes - 1>(loadKeys(list + n - kRegister - i))));
-  });
+  overRegisters(n, [&](size_t i) LC_LAMBDA { storeKeys(out + i, keys(exchangeLanes<kKeyLanes - 1>(loadKeys(list + n - kRegister - i)))); });
   return true;
 }
 
@@ -298,9 +296,7 @@ inline void copySlots(const SortItem* slots, double* out, size_t begin, size_t e
 }
 
 // The values in order, NaN last in both directions; `out` may be x itself. Scratch of sortScratchBytes<T>(n) need not be zeroed.
-inline void sortValues(const float* x, size_t n, bool descending, float* out, void* scratch) {
-  sortFloats(x, n, descending, out, scratch);
-}
+inline void sortValues(const float* x, size_t n, bool descending, float* out, void* scratch) { sortFloats(x, n, descending, out, scratch); }
 inline void sortValues(const double* x, size_t n, bool descending, double* out, void* scratch) {
   sortRow(SlotOutput{{x, nanLast<double>(descending), nullptr}}, n, scratch);
   copySlots(static_cast<const SortItem*>(scratch) + n, out, 0, n);

@@ -124,7 +124,8 @@ LC_FN unsigned keyMask(Keys m) {
 #endif
 
 // Of the first `count` lanes, writes those below the pivot from `low` on, in their order, the others so that they end at `high`, in any
-// order, and returns how many are below. A register may be written from either end, nonsense included; the ends are that or more than two apart.
+// order, and returns how many are below. A register may be written from either end, nonsense included; the ends are that or more than two
+// apart.
 LC_FN std::size_t splitFirstKeys(Keys v, unsigned count, Keys pivot, std::int32_t* low, std::int32_t* high) {
   const unsigned first = (1u << count) - 1u, below = keyMask(v < pivot) & first;
 #if defined(LC_KEY_TABLE)

@@ -19,9 +19,14 @@ const kinds: Readonly<Record<string, Make>> = {
   'edges of the type': (_, random) => () => random.pick(edges),
   'half masked': (_, random) => () => (random.uniform() < 0.5 ? -Infinity : random.bell()),
   'in a narrow range': (_, random) => () => 1 + random.integer(0, 999) * 1e-6,
+  // What the places that a pivot is taken from may have in common.
+  'up and down': (length) => (i) => Math.min(i, length - i),
+  sawtooth: (length) => (i) => i % ((length >> 3) + 1),
+  'all exponents': (_, random) => () => random.bell() * 2 ** random.integer(-149, 126),
 };
-// Insertion, ranks, digits of 8 bits, digits of 11 bits, split by the leading digits.
-const lengths = [1, 2, 8, 9, 33, 128, 129, 1000, 4095, 5000, 1_100_000];
+// Order: insertion, ranks, digits of 8 bits, digits of 11 bits, split by the leading digits. Values: a register, networks, splits by a
+// few keys, splits by a sample, splits that threads share.
+const lengths = [1, 2, 8, 9, 33, 128, 129, 257, 1000, 4095, 5000, 70_000, 1_100_000];
 
 function arrayOf(Type: Constructor, length: number, value: (i: number) => number): Real {
   const x = new Type(length);
@@ -82,6 +87,17 @@ for (const Type of [Float32Array, Float64Array] as const)
           }
         }
       });
+    test('values of every length', () => {
+      for (let length = 1; length <= 600; length++)
+        for (const kind of ['random', 'few distinct', 'zeros', 'edges of the type', 'sawtooth']) {
+          const x = arrayOf(Type, length, kinds[kind](length, new Random(length)));
+          for (const descending of [false, true]) {
+            const order = expectedOrder(x, descending);
+            const values = arrayOf(Type, length, (i) => x[order[i]]);
+            expect(sameBits(sort(x, { descending }).values, values)).toBeUndefined();
+          }
+        }
+    });
     test('rows are sorted apart', () => {
       const random = new Random(5);
       const [rows, columns] = [70, 37];

@@ -39,7 +39,6 @@ struct SortItem {
 LC_FN uint32_t keyOf(SortItem item) { return item.key; }
 LC_FN uint32_t keyOf(uint32_t key) { return key; }
 LC_FN SortItem less(SortItem item, uint32_t base) { return {item.key - base, item.index}; }
-LC_FN uint32_t less(uint32_t key, uint32_t base) { return key - base; }
 
 // In place of an emitter: the sorted items stay in memory.
 struct KeepItems {
@@ -167,7 +166,7 @@ template <class T> inline SortItem* sortItems(const T* x, KeyOrder<T> order, Sor
   return sorted;
 }
 
-// What a sort writes: the order, ...
+// What a sort writes: the order.
 template <class T> struct OrderOutput {
   using Item = SortItem;
   const T* x;
@@ -184,31 +183,6 @@ template <class T> struct OrderOutput {
     }
     const Item* sorted = sortItems(x, key, list + begin, spare + begin, end - begin, bits);
     for (size_t i = begin; i < end; ++i) *to++ = (sorted++)->index;
-  }
-};
-
-// ... the values, by way of their order, into the spare list: `out` may be x itself, ...
-template <class T> struct SlotOutput : OrderOutput<T> {
-  using Item = SortItem;
-  void finish(Item* list, Item* spare, size_t begin, size_t end, int bits) const {
-    const Item* sorted = sortItems(this->x, this->key, list + begin, spare + begin, end - begin, bits);
-    for (size_t i = begin; i < end; ++i) __builtin_memcpy(spare + i, this->x + (sorted++)->index, sizeof(T));
-  }
-};
-
-// ... or the values as the keys give them back, which cannot tell -0 from +0.
-struct KeyOutput {
-  using Item = uint32_t;
-  const float* x;
-  KeyOrder<float> key;
-  float* out;
-  uint32_t base = 0;
-
-  LC_FN Item item(size_t i) const { return key(x[i]); }
-  void finish(Item* list, Item* spare, size_t begin, size_t end, int bits) const {
-    float* to = out + begin;
-    sortByKey(list + begin, spare + begin, end - begin, bits, [to](size_t at, Item item) LC_LAMBDA { to[at] = fromBits(item); });
-    for (size_t i = 0; i < end - begin; ++i) to[i] = key.value(toBits(to[i]) + base);
   }
 };
 
@@ -294,46 +268,15 @@ template <class Output> inline void splitSortRow(Call& call, Output output, size
   });
 }
 
-template <class T> inline void copySlots(const SortItem* slots, T* out, size_t begin, size_t end) {
-  for (size_t i = begin; i < end; ++i) __builtin_memcpy(out + i, slots + i, sizeof(T));
-}
-
-// Whether keys lose something: the sign of a zero.
-template <class T> inline bool hasNegativeZero(const T* x, size_t n) {
-  uint32_t found = 0;
-  for (size_t i = 0; i < n; ++i) found |= toBits(x[i]) == toBits(T(-0.0));
-  return found != 0;
-}
-
 // The indices of x in order, NaN last in both directions. Scratch of sortScratchBytes<T>(n) need not be zeroed.
 template <class T> inline void argsort(const T* x, size_t n, bool descending, uint32_t* order, void* scratch) {
   sortRow(OrderOutput<T>{x, nanLast<T>(descending), order}, n, scratch);
-}
-
-// The values in order; `out` may be x itself.
-template <class T> inline void sortValues(const T* x, size_t n, bool descending, T* out, void* scratch) {
-  const KeyOrder<T> key = nanLast<T>(descending);
-  if constexpr (sizeof(T) == 4) {
-    if (!hasNegativeZero(x, n)) return sortRow(KeyOutput{x, key, out}, n, scratch);
-  }
-  sortRow(SlotOutput<T>{{x, key, nullptr}}, n, scratch);
-  copySlots(static_cast<const SortItem*>(scratch) + n, out, 0, n);
 }
 
 // One long row by all threads.
 template <class T> inline void argsort(Call& call, const T* x, size_t n, bool descending, uint32_t* order, void* scratch) {
   if (n < kSplitSort) return argsort(x, n, descending, order, scratch);
   splitSortRow(call, OrderOutput<T>{x, nanLast<T>(descending), order}, n, scratch);
-}
-template <class T> inline void sortValues(Call& call, const T* x, size_t n, bool descending, T* out, void* scratch) {
-  if (n < kSplitSort) return sortValues(x, n, descending, out, scratch);
-  const KeyOrder<T> key = nanLast<T>(descending);
-  if constexpr (sizeof(T) == 4) {
-    if (!hasNegativeZero(x, n)) return splitSortRow(call, KeyOutput{x, key, out}, n, scratch);
-  }
-  splitSortRow(call, SlotOutput<T>{{x, key, nullptr}}, n, scratch);
-  parallel(call, n, kGrainElements,
-           [&](size_t begin, size_t end) { copySlots(static_cast<const SortItem*>(scratch) + n, out, begin, end); });
 }
 
 }  // namespace LOGITCORE_LEVEL

@@ -7,7 +7,7 @@
 #include "../engine/row_pair.h"
 #include "../engine/row_sweeps.h"
 #include "../engine/row_wide.h"
-#include "../engine/sort.h"
+#include "../engine/value_sort.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -179,7 +179,7 @@ struct MultiLevelKd {
     Scratch<double> sorted(call, n);
     Scratch<char> room(call, sortScratchBytes<double>(n), false);
     if (!sorted || !room) return false;
-    sortValues<double>(values, n, false, sorted, room);
+    sortValues(values, n, false, sorted, room);
     const double middle = (sorted[n / 2] + sorted[(n - 1) / 2]) / 2;
     size_t below = 0;
     for (size_t i = 0; i < n; ++i) below += values[i] <= middle;

@@ -2,6 +2,7 @@
 
 #include "../engine/family.h"
 #include "../engine/select.h"
+#include "../engine/value_sort.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

@@ -2,6 +2,7 @@
 #pragma once
 #include "../engine/definition.h"
 #include "../engine/select.h"
+#include "../engine/value_sort.h"
 #include "../engine/wide.h"
 
 namespace logitcore {

@@ -10,15 +10,13 @@
 #include <thread>
 #include <vector>
 
+#include "runnable.h"
 #include "sort_levels.h"
 
 extern "C" {
-extern const SortLevel sortLevel_portable;
-#if defined(__x86_64__)
-extern const SortLevel sortLevel_avx2, sortLevel_avx512;
-#elif defined(__aarch64__)
-extern const SortLevel sortLevel_neon;
-#endif
+#define LC_DECLARE(level) extern const SortLevel sortLevel_##level;
+LC_COMPILED_LEVELS(LC_DECLARE)
+#undef LC_DECLARE
 }
 
 namespace {
@@ -26,16 +24,9 @@ namespace {
 using std::size_t;
 
 std::vector<const SortLevel*> runnableLevels() {
-  std::vector<const SortLevel*> levels{&sortLevel_portable};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(&sortLevel_avx2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    levels.push_back(&sortLevel_avx512);
-#elif defined(__aarch64__)
-  levels.push_back(&sortLevel_neon);
-#endif
-  return levels;
+#define LC_ADDRESS(level) &sortLevel_##level,
+  return runnable<SortLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
+#undef LC_ADDRESS
 }
 
 struct Random {

@@ -66,7 +66,7 @@ template <class D> __global__ void element(D d, const float* x, const float* col
 }
 
 // A pair of rows: facts in, values and slopes out.
-template <class D> __global__ void pairRow(D d, const PairFacts* facts, int rows, double* values, PairSlopes* slopes) {
+template <class D> __global__ void pairRow(D d, const PairFacts<double>* facts, int rows, double* values, PairSlopes<double>* slopes) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows) return;
   double out[kMaxOutputs] = {};
@@ -76,7 +76,7 @@ template <class D> __global__ void pairRow(D d, const PairFacts* facts, int rows
 
 #define LC_STATISTICS(D) template __global__ void statisticsRow(D, const Facts<double>*, RowShape, int, double*, Coefficients<double>*);
 #define LC_SWEEPS(D) template __global__ void sweepRow(D, const RowStart*, const Lane<float>*, int, int, float*);
-#define LC_PAIRS(D) template __global__ void pairRow(D, const PairFacts*, int, double*, PairSlopes*);
+#define LC_PAIRS(D) template __global__ void pairRow(D, const PairFacts<double>*, int, double*, PairSlopes<double>*);
 #define LC_ELEMENTS(D) template __global__ void element(D, const float*, const float*, int, float*, float*);
 
 LC_STATISTICS(CrossEntropy)

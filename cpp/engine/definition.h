@@ -112,22 +112,23 @@ struct PairScaling {
   bool flatGradient;  // a row without deviation has the gradient of the formula, else none
 };
 
-// w is (z - top) / unit, in nats; [0] the student, [1] the teacher.
-struct PairFacts {
+// w is (z - top) / unit, in nats; [0] the student, [1] the teacher. V is one row's number, or those of eight rows.
+template <class V> struct PairFacts {
   double temperature;
-  double others[2];   // sum of exp(w) without the largest term
-  double logSum[2];   // log(1 + others)
-  double own;         // E_p[w_student]
-  double crossed;     // E_q[w_student]
-  double gap;         // E_q[w_teacher - w_student]
-  double covariance;  // Cov_q(w_teacher, w_teacher - w_student)
-  double target[2];   // w of the entry that was left out
-  LC_FN double divergence() const { return gap - logSum[1] + logSum[0]; }
+  V others[2];   // sum of exp(w) without the largest term
+  V most[2];     // the largest probability, 1 / (1 + others)
+  V logSum[2];   // log(1 + others)
+  V own;         // E_p[w_student]
+  V crossed;     // E_q[w_student]
+  V gap;         // E_q[w_teacher - w_student]
+  V covariance;  // Cov_q(w_teacher, w_teacher - w_student)
+  V target[2];   // w of the entry that was left out
+  LC_FN V divergence() const { return gap - logSum[1] + logSum[0]; }
 };
 
 // Of the loss by the student's scaled logits: student * p_j + teacher * q_j, and atTarget at the entry that was left out.
-struct PairSlopes {
-  double student, teacher, atTarget;
+template <class V> struct PairSlopes {
+  V student, teacher, atTarget;
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -213,13 +213,14 @@ struct MultiLevelKd {
     Scratch<double> losses(call, n);
     if (!losses) return 0;
     parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
-      Scratch<T> exponentials(call, 2 * RowPair<T>::stride(c));
+      Scratch<T> exponentials(call, PairRows<T, double>::room(c, true), false);
       if (!exponentials) return;
-      RowPair<T> pair(scaling, c, exponentials);
+      PairRows<T, double> pair(scaling, c, false, exponentials);
       for (size_t i = begin; i < end; ++i) {
-        pair.scan(student + i * c, teacher + i * c, kNowhere, false);
+        pair.scan(0, student + i * c, teacher + i * c, kNowhere, nullptr, i + 1 < end);
+        pair.settle();
         for (size_t k = 0; k < count; ++k) {
-          const PairFacts f = pair.facts(temperatures[k], grad != nullptr, false);
+          const PairFacts<double> f = pair.facts(temperatures[k], grad != nullptr, false);
           const double slope = temperatures[k] * temperatures[k] / static_cast<double>(n);
           losses[i] += slope * f.divergence();
           if (grad) pair.write(f, {weight * slope, -weight * slope, 0}, grad + i * c, k > 0);

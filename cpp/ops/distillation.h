@@ -160,11 +160,12 @@ struct StandardizedKlDiv {
                 LC_OPTION(call, zeroVarianceGrad) == 0},
         covariance(LC_OPTION(call, gradTemperature) != 0),
         scale(meanScale<StandardizedKlDiv>(call)) {}
-  LC_FN PairSlopes fold(const PairFacts& f, double* out) const {
-    const double t = f.temperature, slope = scale * t * t, divergence = f.divergence();
-    out[0] = slope * divergence;
-    out[1] = scale * t * (2 * divergence + f.crossed - f.own - f.covariance);
-    return {slope, -slope, 0};
+  template <class V> LC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
+    const double t = f.temperature, slope = scale * t * t;
+    const V divergence = f.divergence();
+    out[0] = divergence * slope;
+    out[1] = (divergence * 2.0 + f.crossed - f.own - f.covariance) * (scale * t);
+    return {broadcast<V>(slope), broadcast<V>(-slope), broadcast<V>(0)};
   }
 };
 
@@ -195,17 +196,20 @@ struct DecoupledKd {
         alpha(LC_OPTION(call, alpha)),
         beta(LC_OPTION(call, beta)),
         scale(meanScale<DecoupledKd>(call)) {}
-  LC_FN PairSlopes fold(const PairFacts& f, double* out) const {
+  template <class V> LC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
     // The target against all others together, as a binary choice with these logits.
-    const double a = f.target[0] - f.logSum[0], b = f.target[1] - f.logSum[1], d = a == b ? 0.0 : a - b;
+    const V zero = broadcast<V>(0), a = f.target[0] - f.logSum[0], b = f.target[1] - f.logSum[1];
+    // Equal infinities have no difference.
+    const auto equal = a == b;
+    const V d = select(equal, zero, a - b);
     const double slope = scale * f.temperature * f.temperature;
-    const double own = slope * (a == b ? 0.0 : bernoulliDivergence(a, b, d)), others = slope * f.divergence();
+    const V own = select(equal, zero, bernoulliDivergence(a, b, d)) * slope, others = f.divergence() * slope;
     // A term of weight 0 is 0, also where it is infinite.
-    out[0] = (alpha == 0 ? 0.0 : alpha * own) + (beta == 0 ? 0.0 : beta * others);
+    out[0] = (alpha == 0 ? zero : own * alpha) + (beta == 0 ? zero : others * beta);
     out[1] = own;
     out[2] = others;
-    const double pull = slope * alpha * (a == b ? 0.0 : sigmoidDifference(a, b, d));
-    return {slope * beta - pull, -slope * beta, pull};
+    const V pull = select(equal, zero, sigmoidDifference(a, b, d)) * (slope * alpha);
+    return {broadcast<V>(slope * beta) - pull, broadcast<V>(-slope * beta), pull};
   }
 };
 

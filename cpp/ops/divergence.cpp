@@ -16,18 +16,25 @@ struct ForwardKlDiv {
   static constexpr const Record& record = KlDiv::record;
   static constexpr bool covariance = false;
   PairScaling scaling;
-  double scale;
+  KlDiv sweeps;
 
-  explicit ForwardKlDiv(const Call& call) : scaling{false, 0, 0, LC_OPTION(call, temperature), true}, scale(KlDiv(call).scale) {}
-  PairSlopes fold(const PairFacts& f, double* out) const {
-    out[0] = scale * f.divergence();
-    return {scale, -scale, 0};
+  explicit ForwardKlDiv(const Call& call) : scaling{false, 0, 0, LC_OPTION(call, temperature), true}, sweeps(call) {}
+  template <class V> LC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
+    out[0] = f.divergence() * sweeps.scale;
+    return {broadcast<V>(sweeps.scale), broadcast<V>(-sweeps.scale), broadcast<V>(0)};
+  }
+  template <class T> void rowBeyond(Call& call, size_t i, double* values) const {
+    RowSweeps<KlDiv, T> engine(sweeps, call);
+    engine.rowValues[0] = values;
+    Block<T> block;
+    double factor = 0;
+    engine.rowOf(i, &block, &factor, nullptr);
   }
 };
 struct KlDivOp : KlDiv {
   template <class T> static void run(Call& call) {
     const bool plain = LC_OPTION(call, direction) == 0 && LC_OPTION(call, maskInf) == 0 && !LC_OUTPUT(void, call, gradTeacher);
-    if (plain && call.columns > kTinyColumns)
+    if (plain)
       runRowPair<ForwardKlDiv, T>(call);
     else
       runRowSweeps<KlDiv, T>(call);

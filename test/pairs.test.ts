@@ -243,4 +243,30 @@ describe('pairs of rows', () => {
       close(narrow.loss, wide.loss, 4e-6, 0);
     }
   });
+  test('an infinite logit makes its row NaN, and no other', () => {
+    for (const columns of [2, 10, 33, 100, 129, 500, 1025, 2049])
+      for (const [name, loss] of Object.entries(losses)) {
+        if (name.endsWith('values alone')) continue;
+        for (const side of ['student', 'teacher'] as const) {
+          const random = new Random(columns);
+          const data = () => Float32Array.from({ length: rows * columns }, () => random.normal());
+          const pair: Pair = {
+            columns,
+            student: data(),
+            teacher: data(),
+            marks: new Int32Array(rows),
+          };
+          const [row, at] = [17, columns - 1];
+          pair[side][row * columns + at] = Infinity;
+          const { gradStudent, ...values } = loss(pair);
+          const where = `${name}, ${side}, ${columns} columns`;
+          gradStudent!.forEach((value, i) => {
+            const own = Math.floor(i / columns) === row;
+            if (Number.isNaN(value) !== own) expect.fail(`${where}: gradStudent[${i}] is ${value}`);
+          });
+          for (let i = 0; i < rows; i++)
+            expect(Number.isNaN(values.loss![i]), where).toBe(i === row);
+        }
+      }
+  });
 });

@@ -40,9 +40,11 @@ template <class V> LC_SHARED PairFacts<V> factsOf(const PairSide<V>* side, const
   PairFacts<V> f;
   f.temperature = temperature;
   for (int k = 0; k < 2; ++k) {
-    f.others[k] = total[k];
-    f.logSum[k] = log1p(total[k]);
-    f.most[k] = one / (one + total[k]);
+    // The sums leave out an infinite logit too, whose row has no distribution.
+    const V others = select(side[k].top == broadcast<V>(__builtin_huge_val()), broadcast<V>(__builtin_nan("")), total[k]);
+    f.others[k] = others;
+    f.logSum[k] = log1p(others);
+    f.most[k] = one / (one + others);
     f.target[k] = targeted ? (side[k].hole - side[k].top) * side[k].inverse : zero;
   }
   f.own = total[2] * (f.most[0] * nats);

@@ -36,7 +36,6 @@ template <class D> struct HasRowBeyond<D, decltype(void(&D::template rowBeyond<f
 
 template <class D, class T> struct RowPair {
   static constexpr size_t L = lanes<Vec<T>>;
-  static constexpr const Record& record = D::record;
   static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
   static constexpr int studentAt = inputIndex(D::record, "student"), teacherAt = inputIndex(D::record, "teacher");
   static constexpr int gradientAt = findGradient(D::record);
@@ -139,7 +138,8 @@ template <class D, class T> void runRowPair(Call& call) {
   const D d(call);
   const size_t n = call.rows, c = call.columns;
   int outputs[kMaxOutputs], perRow = 0;
-  for (int i = 0; i < D::record.outputCount(); ++i)
+  constexpr int outputCount = D::record.outputCount();
+  for (int i = 0; i < outputCount; ++i)
     if (i != Engine::gradientAt) outputs[perRow++] = i;
   Scratch<double> values(call, n * static_cast<size_t>(perRow));
   if (!values) return;

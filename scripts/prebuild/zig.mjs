@@ -55,8 +55,8 @@ export function zigTools(target) {
   const compiler = (language) => [
     ...start,
     `target=${target.triple}`,
-    // Nothing is thrown, so nothing is unwound.
-    'more=-fno-unwind-tables before= out= kernel=',
+    // Nothing is thrown, so nothing is unwound. Zig describes everything to a debugger unless it is told not to.
+    'more="-g0 -fomit-frame-pointer -fno-unwind-tables" before= out= kernel=',
     'links=1',
     'for argument; do',
     '  shift',

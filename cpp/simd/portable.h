@@ -5,19 +5,26 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-struct f32x16 {
-  float v[16];
-};
-struct f64x8 {
-  double v[8];
-};
+// Copies are calls: in line, each would be a dozen instructions.
+#define LC_COPIED(V, S, N)                                         \
+  struct V {                                                       \
+    S v[N];                                                        \
+    V() = default;                                                 \
+    __attribute__((noinline)) V(const V& a) { copy(a); }           \
+    __attribute__((noinline)) V& operator=(const V& a) {           \
+      copy(a);                                                     \
+      return *this;                                                \
+    }                                                              \
+                                                                   \
+   private:                                                        \
+    void copy(const V& a) { __builtin_memmove(v, a.v, sizeof v); } \
+  };
+LC_COPIED(f32x16, float, 16)
+LC_COPIED(f64x8, double, 8)
 // All bits set or none, as wide as the lane, so that selecting vectorizes.
-struct m32x16 {
-  std::int32_t v[16];
-};
-struct m64x8 {
-  std::int64_t v[8];
-};
+LC_COPIED(m32x16, std::int32_t, 16)
+LC_COPIED(m64x8, std::int64_t, 8)
+#undef LC_COPIED
 
 #define LC_EACH(N) for (int i = 0; i < N; ++i)
 

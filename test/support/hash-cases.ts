@@ -29,6 +29,21 @@ function cost(record: OpRecord, spec: Spec): number {
   }
 }
 
+/** Square matrices of several panels and blocks, in every way of packing them. */
+const products: HashCase[] = [false, true].flatMap((double) =>
+  [false, true].flatMap((transposeA) =>
+    [false, true].map((transposeB) => ({
+      op: 'matmul',
+      spec: {
+        double,
+        sizes: { i: 301, j: 301, p: 301, q: 301 },
+        given: { transposeA, transposeB, alpha: 0.5 },
+      },
+      threads: [1, 2, 3, 7],
+    })),
+  ),
+);
+
 /** Cases of an op at every width, or at those given and then without large ones. */
 export function casesOf(record: OpRecord, given?: readonly number[]): HashCase[] {
   const cases: HashCase[] = [];
@@ -69,5 +84,5 @@ export function casesOf(record: OpRecord, given?: readonly number[]): HashCase[]
         if (cost(record, spec) < 400) cases.push({ op: record.name, spec, threads: [1, 2, 3, 7] });
       }
     }
-  return cases;
+  return record.name === 'matmul' && !given ? [...cases, ...products] : cases;
 }

@@ -73,11 +73,8 @@ export function zigTools(target) {
     '  before=$argument',
     'done',
     ...(target.platform === 'linux' ? keep : []),
-    // The published file has no symbols; checks read those of an equal one. What strips Linux files spoils the signature of Apple's,
-    // so those are linked twice.
-    target.platform === 'linux'
-      ? `if [ $links ]; then "$zig" ${language} -target $target "$@" && exec cp "$out" ${quoted(symbolsOf(target))}; exit 1; fi`
-      : `if [ $links ]; then "$zig" ${language} -target $target "$@" -o ${quoted(symbolsOf(target))} || exit 1; more=-s; fi`,
+    // The published file is stripped; checks read the symbols of this one.
+    `if [ $links ]; then "$zig" ${language} -target $target "$@" && exec cp "$out" ${quoted(symbolsOf(target))}; exit 1; fi`,
     `exec "$zig" ${language} -target $target "$@" $more`,
   ];
   const programs = {

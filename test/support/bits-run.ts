@@ -3,7 +3,7 @@
  * Arguments: the file of cases, the file for the report, the folder of the golden cases.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { info } from 'logitcore';
+import { info, ops } from 'logitcore';
 import { argumentsFor, difference, functionOf } from './golden-check.js';
 import { goldenCases, title } from './golden.js';
 import { hash, run, type HashCase } from './hash-run.js';
@@ -22,6 +22,7 @@ export interface BitsReport {
 const [casesFile = '', output = '', folder = ''] = process.argv.slice(2);
 const hashes: Record<string, readonly string[]> = {};
 const wrong: string[] = [];
+const native = new Set(ops().map(({ name }) => name));
 
 for (const { file, cases } of folder === '' ? [] : goldenCases(`${folder}/`))
   for (const golden of cases)
@@ -35,7 +36,8 @@ for (const { file, cases } of folder === '' ? [] : goldenCases(`${folder}/`))
         if (!golden.error) wrong.push(`${name}: ${String(error)}`);
         continue;
       }
-      hashes[name] = [hash(flatten(result))];
+      // What TypeScript computes has the last bits of the engine's Math.
+      if (native.has(golden.op)) hashes[name] = [hash(flatten(result))];
       // An array that is made of options alone has one type.
       const different =
         double && golden.inputs.length === 0 ? undefined : difference(result, golden, double);

@@ -66,13 +66,16 @@ const nodesOfRanks: Rule = {
   options: { topK: () => topK, nodes: () => 'rank', size: () => undefined },
 };
 
+/** Numbers in -1..1 without a visible order, of exact operations: Math.cos has other last bits in other engines. */
+const wave = (i: number): number => ((37 * i + 5) % 23) / 11 - 1;
+
 /** A square matrix near `diagonal`, the same for the same size. */
 const square =
   (diagonal: number, spread: number): NonNullable<Rule['inputs']>[string] =>
   ([d, columns]) => ({
     data: Float64Array.from({ length: d * columns }, (_, at) => {
       const [i, j] = [Math.floor(at / columns), at % columns];
-      return (i === j ? diagonal : 0) + (spread * Math.cos(i + 1) * Math.cos(j + 1)) / d;
+      return (i === j ? diagonal : 0) + (spread * wave(i) * wave(j)) / d;
     }),
     shape: [d, columns],
   });
@@ -84,11 +87,11 @@ const layer: Rule = {
     inverseU: square(1, -0.3),
     Q: square(3, 0.5),
     omega: (shape) => ({
-      data: Float64Array.from({ length: shape[0] }, (_, i) => Math.sin(i) / 8),
+      data: Float64Array.from({ length: shape[0] }, (_, i) => wave(i + 7) / 8),
       shape,
     }),
     wbar: (shape) => ({
-      data: Float64Array.from({ length: shape[0] }, (_, i) => Math.cos(i) / 8),
+      data: Float64Array.from({ length: shape[0] }, (_, i) => wave(i) / 8),
       shape,
     }),
   },

@@ -1,7 +1,7 @@
 // Runs prebuilt files and compares their results, bit for bit: all golden cases, and all ops at some widths. The linux-arm64 file
 // runs under an emulator, which needs qemu-aarch64 and an arm64 libc (Debian: qemu-user, libc6-arm64-cross, libstdc++6-arm64-cross).
 //   npm run check:bits                      glibc on x64 and arm64, a few widths
-//   npm run check:bits -- --widths 1-40     others; --all takes hours
+//   npm run check:bits -- --widths 1-40     others; --all also takes rows of many entries, and longer
 //   npm run check:bits -- --musl PROGRAM    the musl file of x64 too, by a Node.js (or Bun) that was linked with musl
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

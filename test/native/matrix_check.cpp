@@ -8,6 +8,7 @@
 
 #include "../../cpp/engine/threads.h"
 #include "matrix_runnable.h"
+#include "random.h"
 
 namespace {
 
@@ -19,18 +20,6 @@ int failures = 0;
 template <class T> const MatrixFunctions<T>& of(const MatrixLevel* level);
 template <> const MatrixFunctions<float>& of<float>(const MatrixLevel* level) { return level->f32; }
 template <> const MatrixFunctions<double>& of<double>(const MatrixLevel* level) { return level->f64; }
-
-struct Random {
-  std::uint64_t state;
-  std::uint64_t next() {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-  }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53 * 2 - 1; }
-  size_t below(size_t n) { return static_cast<size_t>(next() % n); }
-};
 
 template <class T> bool same(T a, T b) { return std::memcmp(&a, &b, sizeof a) == 0 || (a != a && b != b); }
 template <class T> bool same(const std::vector<T>& a, const std::vector<T>& b) {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "random.h"
 #include "runnable.h"
 #include "sort_levels.h"
 
@@ -28,17 +29,6 @@ std::vector<const SortLevel*> runnableLevels() {
   return runnable<SortLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
 #undef LC_ADDRESS
 }
-
-struct Random {
-  std::uint64_t state;
-  std::uint64_t next() {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-  }
-  size_t below(size_t n) { return static_cast<size_t>((next() >> 11) % n); }
-};
 
 float fromBits(std::uint32_t bits) {
   float x;

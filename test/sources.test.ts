@@ -10,7 +10,7 @@ function definitions(text: string): string[] {
   for (const line of text.split('\n')) {
     const struct = /^(?:template <.*?> )?(?:struct|class) (\w+)(?:<| |$)(?!.*;$)/.exec(line);
     const name =
-      /^(?:template <.*?> )?(?:(?:LC_FN|LC_MATH|inline|constexpr) )+[^=;]*?[ *&](\w+)\(([^)]*)/.exec(
+      /^(?:template <.*?> )?(?:(?:LGC_FN|LGC_MATH|inline|constexpr) )+[^=;]*?[ *&](\w+)\(([^)]*)/.exec(
         line,
       );
     if (struct) found.push(struct[1]);

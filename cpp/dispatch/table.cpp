@@ -3,27 +3,27 @@
 
 namespace logitcore {
 
-#define LC_DECLARE(name) extern const Family name##_family;
+#define LGC_DECLARE(name) extern const Family name##_family;
 #if defined(__aarch64__)
 namespace neon {
-LOGITCORE_FAMILIES(LC_DECLARE)
+LOGITCORE_FAMILIES(LGC_DECLARE)
 }
 #else
 namespace portable {
-LOGITCORE_FAMILIES(LC_DECLARE)
+LOGITCORE_FAMILIES(LGC_DECLARE)
 }
 #endif
 #if defined(__x86_64__)
 namespace avx2 {
-LOGITCORE_FAMILIES(LC_DECLARE)
+LOGITCORE_FAMILIES(LGC_DECLARE)
 }
 #endif
 #if LOGITCORE_HAS_AVX512
 namespace avx512 {
-LOGITCORE_FAMILIES(LC_DECLARE)
+LOGITCORE_FAMILIES(LGC_DECLARE)
 }
 #endif
-#undef LC_DECLARE
+#undef LGC_DECLARE
 
 namespace {
 
@@ -35,26 +35,26 @@ struct Built {
 };
 
 const Family* familyAt(Level level, int index) {
-#define LC_ADDRESS(name) &LC_NAMESPACE::name##_family,
+#define LGC_ADDRESS(name) &LGC_NAMESPACE::name##_family,
 #if defined(__x86_64__)
-#define LC_NAMESPACE avx2
-  static const Family* const avx2Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
-#undef LC_NAMESPACE
+#define LGC_NAMESPACE avx2
+  static const Family* const avx2Families[] = {LOGITCORE_FAMILIES(LGC_ADDRESS) nullptr};
+#undef LGC_NAMESPACE
   if (level == Level::avx2) return avx2Families[index];
 #endif
 #if LOGITCORE_HAS_AVX512
-#define LC_NAMESPACE avx512
-  static const Family* const avx512Families[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
-#undef LC_NAMESPACE
+#define LGC_NAMESPACE avx512
+  static const Family* const avx512Families[] = {LOGITCORE_FAMILIES(LGC_ADDRESS) nullptr};
+#undef LGC_NAMESPACE
   if (level == Level::avx512) return avx512Families[index];
 #endif
 #if defined(__aarch64__)
-#define LC_NAMESPACE neon
+#define LGC_NAMESPACE neon
 #else
-#define LC_NAMESPACE portable
+#define LGC_NAMESPACE portable
 #endif
-  static const Family* const lowestFamilies[] = {LOGITCORE_FAMILIES(LC_ADDRESS) nullptr};
-#undef LC_NAMESPACE
+  static const Family* const lowestFamilies[] = {LOGITCORE_FAMILIES(LGC_ADDRESS) nullptr};
+#undef LGC_NAMESPACE
   (void)level;
   return lowestFamilies[index];
 }

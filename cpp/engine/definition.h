@@ -35,11 +35,11 @@ constexpr int findRowOutput(const Record& r, int n) {
 }
 
 // Rows that count: without targets or marks all do.
-template <class D> LC_FN const int32_t* rowMarks(const Call& call) {
+template <class D> LGC_FN const int32_t* rowMarks(const Call& call) {
   constexpr int at = findKind(D::record, Kind::target, Kind::mark);
   return at < 0 ? nullptr : static_cast<const int32_t*>(call.inputs[at < 0 ? 0 : at]);
 }
-template <class D> LC_FN int32_t ignoreIndexOf(const Call& call) {
+template <class D> LGC_FN int32_t ignoreIndexOf(const Call& call) {
   constexpr int at = findOption(D::record, "ignoreIndex");
   return at < 0 ? INT32_MIN : static_cast<int32_t>(call.options[at < 0 ? 0 : at]);
 }
@@ -52,18 +52,18 @@ template <class D> inline double keptRows(const Call& call) {
   return static_cast<double>(kept);
 }
 // A number of an array whose type is that of the call.
-LC_FN double numberAt(const void* p, bool isDouble, size_t i) {
+LGC_FN double numberAt(const void* p, bool isDouble, size_t i) {
   return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
 }
 // 1, -1, or 0 and NaN themselves.
-template <class W> LC_FN W signOf(W x) {
+template <class W> LGC_FN W signOf(W x) {
   const W zero = broadcast<W>(0);
   return select(x > zero, broadcast<W>(1), select(x < zero, broadcast<W>(-1), x));
 }
-LC_FN double reciprocalOrZero(double x) { return x == 0 ? 0.0 : 1.0 / x; }
+LGC_FN double reciprocalOrZero(double x) { return x == 0 ? 0.0 : 1.0 / x; }
 // A row with an infinite sum has no distribution.
-LC_FN double finiteOrNan(double x) { return x - x == 0 ? x : __builtin_nan(""); }
-template <class D> LC_FN int reductionOf(const Call& call) {
+LGC_FN double finiteOrNan(double x) { return x - x == 0 ? x : __builtin_nan(""); }
+template <class D> LGC_FN int reductionOf(const Call& call) {
   constexpr int at = findOption(D::record, "reduction");
   return at < 0 ? static_cast<int>(kReduceNone) : static_cast<int>(call.options[at < 0 ? 0 : at]);
 }
@@ -98,7 +98,7 @@ struct RowStart {
 
 // The power of two that brings a spread near 1, so that its square stays within the type; multiplying by it rounds nothing. 1 where
 // there is no spread.
-LC_FN double grainOf(double spread, bool isDouble) {
+LGC_FN double grainOf(double spread, bool isDouble) {
   if (!(spread > 0) || spread - spread != 0) return 1;
   const int most = isDouble ? 1000 : 126, exponent = 1023 - static_cast<int>((toBits(spread) >> 52) & 2047);
   return fromBits(static_cast<std::uint64_t>(1023 + (exponent > most ? most : exponent < -most ? -most : exponent)) << 52);
@@ -123,7 +123,7 @@ template <class V> struct PairFacts {
   V gap;         // E_q[w_teacher - w_student]
   V covariance;  // Cov_q(w_teacher, w_teacher - w_student)
   V target[2];   // w of the entry that was left out
-  LC_FN V divergence() const { return gap - logSum[1] + logSum[0]; }
+  LGC_FN V divergence() const { return gap - logSum[1] + logSum[0]; }
 };
 
 // Of the loss by the student's scaled logits: student * p_j + teacher * q_j, and atTarget at the entry that was left out.

@@ -19,7 +19,7 @@ inline void transpose(Call& call, const double* a, size_t n, size_t m, double* o
 // sums_i = sum_j term(i, j, count) over the rows of a matrix with m columns.
 template <class F> inline void sumRows(Call& call, size_t n, size_t m, double* sums, F&& term) {
   parallel(call, n, rowGrain(m), [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) sums[i] = rowSumWide(m, [&](size_t j, size_t count) LC_LAMBDA { return term(i, j, count); });
+    for (size_t i = begin; i < end; ++i) sums[i] = rowSumWide(m, [&](size_t j, size_t count) LGC_LAMBDA { return term(i, j, count); });
   });
 }
 

@@ -7,7 +7,7 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // x(k) for whole vectors of doubles, then for what is left.
-template <class F> LC_FN void alongRow(size_t begin, size_t end, F&& body) {
+template <class F> LGC_FN void alongRow(size_t begin, size_t end, F&& body) {
   size_t k = begin;
   for (; k + lanes<f64x8> <= end; k += lanes<f64x8>) body(k, f64x8{});
   for (; k < end; ++k) body(k, 0.0);
@@ -42,7 +42,7 @@ inline void tridiagonalize(double* v, size_t n, double* d, double* e) {
         const double* row = v + j * n;
         double sum = e[j] + row[j] * t;
         f64x8 sums = broadcast<f64x8>(0);
-        alongRow(j + 1, i, [&](size_t k, auto lane) LC_LAMBDA {
+        alongRow(j + 1, i, [&](size_t k, auto lane) LGC_LAMBDA {
           using W = decltype(lane);
           const W x = load<W>(row + k), product = x * load<W>(d + k);
           if constexpr (lanes<W> == 1)
@@ -63,7 +63,7 @@ inline void tridiagonalize(double* v, size_t n, double* d, double* e) {
       for (size_t j = 0; j < i; ++j) {
         const double f1 = d[j], g1 = e[j];
         double* row = v + j * n;
-        alongRow(j, i, [&](size_t k, auto lane) LC_LAMBDA {
+        alongRow(j, i, [&](size_t k, auto lane) LGC_LAMBDA {
           using W = decltype(lane);
           store(row + k, load<W>(row + k) - (load<W>(e + k) * f1 + load<W>(d + k) * g1));
         });
@@ -83,7 +83,7 @@ inline void tridiagonalize(double* v, size_t n, double* d, double* e) {
       for (size_t j = 0; j <= i; ++j) {
         double* row = v + j * n;
         const double g = dotWide(v + (i + 1) * n, row, i + 1);
-        alongRow(0, i + 1, [&](size_t k, auto lane) LC_LAMBDA {
+        alongRow(0, i + 1, [&](size_t k, auto lane) LGC_LAMBDA {
           using W = decltype(lane);
           store(row + k, load<W>(row + k) - load<W>(d + k) * g);
         });
@@ -141,7 +141,7 @@ inline void diagonalize(double* v, size_t n, double* d, double* e) {
         p = c * d[i] - s * g;
         d[i + 1] = h + s * (c * g + s * d[i]);
         double *low = v + i * n, *high = low + n;
-        alongRow(0, n, [&](size_t k, auto lane) LC_LAMBDA {
+        alongRow(0, n, [&](size_t k, auto lane) LGC_LAMBDA {
           using W = decltype(lane);
           const W x = load<W>(low + k), y = load<W>(high + k);
           store(high + k, x * s + y * c);

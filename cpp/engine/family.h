@@ -16,7 +16,7 @@ template <class D> struct KernelsOf<D, decltype(void(D::kernels()))> {
 
 template <class... D> struct FamilyTable {
   static constexpr Kernels kernels[] = {KernelsOf<D>::value...};
-#if LC_LEVEL_ID == LC_LEVEL_ID_portable || LC_LEVEL_ID == LC_LEVEL_ID_neon
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_portable || LGC_LEVEL_ID == LGC_LEVEL_ID_neon
   static constexpr const StoredRecord* records[] = {&Store<D>::record...};
 #else
   // Equal on all levels: those of the lowest are read, and the others left out of the file.

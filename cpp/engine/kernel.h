@@ -3,14 +3,14 @@
 #include "dual.h"
 #include "record.h"
 
-#if LC_LEVEL_ID == LC_LEVEL_ID_portable
-#define LC_LAMBDA
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_portable
+#define LGC_LAMBDA
 #else
-#define LC_LAMBDA __attribute__((always_inline))
+#define LGC_LAMBDA __attribute__((always_inline))
 #endif
 
 // Sweeps that many ops share: one copy a level, called once a row or a block, instead of one in every op.
-#define LC_SHARED __attribute__((noinline)) inline
+#define LGC_SHARED __attribute__((noinline)) inline
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -72,11 +72,11 @@ inline double orderedSum(const double* values, size_t count) {
 }
 
 // Sums of f32 lanes leave in double.
-LC_FN double foldSum(f32x16 a) { return sum(widenSum(a)); }
-LC_FN double foldSum(f64x8 a) { return sum(a); }
+LGC_FN double foldSum(f32x16 a) { return sum(widenSum(a)); }
+LGC_FN double foldSum(f64x8 a) { return sum(a); }
 
 // A row scalar leaves in the type of the array.
-template <class T> LC_FN void storeScalar(void* p, size_t i, double v) { static_cast<T*>(p)[i] = static_cast<T>(v); }
+template <class T> LGC_FN void storeScalar(void* p, size_t i, double v) { static_cast<T*>(p)[i] = static_cast<T>(v); }
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -9,10 +9,10 @@ namespace LOGITCORE_LEVEL {
 constexpr size_t kThinRows = 4;
 
 // Sums of one block of depth for R rows, with the columns of B contiguous: lanes are columns, turned in registers.
-template <class T, size_t R> LC_FN void thinSumsOfColumns(View<T> a, View<T> b, size_t depth, Vec<T> (&sum)[R]) {
+template <class T, size_t R> LGC_FN void thinSumsOfColumns(View<T> a, View<T> b, size_t depth, Vec<T> (&sum)[R]) {
   using W = Vec<T>;
   constexpr size_t L = Tile<T>::lanes;
-  const auto add = [&](size_t k, W y) LC_LAMBDA {
+  const auto add = [&](size_t k, W y) LGC_LAMBDA {
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; ++r) sum[r] = fma(broadcast<W>(a.data[r * a.rowStep + k * a.columnStep]), y, sum[r]);
   };
@@ -31,10 +31,10 @@ template <class T, size_t R> LC_FN void thinSumsOfColumns(View<T> a, View<T> b, 
 }
 
 // K rows of B at a time, which are contiguous, into sums [R, stride].
-template <class T, size_t R, size_t K> LC_FN void addThinRows(View<T> a, View<T> b, size_t columns, T* sums, size_t stride) {
+template <class T, size_t R, size_t K> LGC_FN void addThinRows(View<T> a, View<T> b, size_t columns, T* sums, size_t stride) {
   using W = Vec<T>;
   constexpr size_t L = Tile<T>::lanes;
-  const auto add = [&](size_t j, const W(&y)[K]) LC_LAMBDA {
+  const auto add = [&](size_t j, const W(&y)[K]) LGC_LAMBDA {
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; ++r) {
       W sum = load<W>(sums + r * stride + j);

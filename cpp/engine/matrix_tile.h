@@ -8,9 +8,9 @@ namespace LOGITCORE_LEVEL {
 // A tile has `rows` rows of `vectors` vectors. Its accumulators, one row of B and one element of A fill the registers: 16 of half
 // a vector each with AVX2, 32 whole ones with AVX-512, 32 of a quarter with NEON.
 template <class T> struct Tile {
-#if LC_LEVEL_ID == LC_LEVEL_ID_avx512
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
   static constexpr size_t rows = 12, vectors = 2;
-#elif LC_LEVEL_ID == LC_LEVEL_ID_portable
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_portable
   static constexpr size_t rows = 4, vectors = 1;
 #else
   static constexpr size_t rows = 6, vectors = 1;
@@ -24,8 +24,8 @@ template <class T> struct Target {
   size_t rowStep, columnStep;
   T alpha, beta;
 
-  template <class V> LC_FN V fresh(V sum) const { return broadcast<V>(alpha) * sum; }
-  template <class V> LC_FN V added(V sum, V old) const { return fma(broadcast<V>(alpha), sum, broadcast<V>(beta) * old); }
+  template <class V> LGC_FN V fresh(V sum) const { return broadcast<V>(alpha) * sum; }
+  template <class V> LGC_FN V added(V sum, V old) const { return fma(broadcast<V>(alpha), sum, broadcast<V>(beta) * old); }
 };
 
 // Sums [rows, columns], `stride` apart, that are not a whole tile or go to places that are not neighbours. Up to a whole vector is read.

@@ -17,11 +17,11 @@ template <class V> struct PairSide {
   V sd, inverse;           // inverse: 1 / unit
 };
 
-template <class V> LC_FN void findDeviation(const PairScaling& scaling, PairSide<V>& s) {
+template <class V> LGC_FN void findDeviation(const PairScaling& scaling, PairSide<V>& s) {
   const V zero = broadcast<V>(0), freedom = s.count - scaling.ddof;
   s.sd = scaling.standardize ? select(freedom > zero, sqrt(s.m2 / freedom), zero) : zero;
 }
-template <class V> LC_FN void findUnit(const PairScaling& scaling, double temperature, PairSide<V>& s) {
+template <class V> LGC_FN void findUnit(const PairScaling& scaling, double temperature, PairSide<V>& s) {
   const V zero = broadcast<V>(0), unit = scaling.standardize ? (s.sd + scaling.eps) * temperature : broadcast<V>(temperature);
   // Deviations of a row without any are 0 in every unit.
   s.inverse = select(unit == zero, zero, broadcast<V>(1) / unit);
@@ -29,13 +29,14 @@ template <class V> LC_FN void findUnit(const PairScaling& scaling, double temper
 
 // False for moments that must be taken in double: a sum left the range of T, or an entry is masked or no number. Squares vanish
 // before the entries do.
-template <class T, class V> LC_FN Mask<V> inRange(V m2, V count, V mean, V top) {
+template <class T, class V> LGC_FN Mask<V> inRange(V m2, V count, V mean, V top) {
   const V least = count * (sizeof(T) == 4 ? 1e-30 : 1e-290);
   return (m2 - m2 == broadcast<V>(0)) & ((m2 >= least) | (mean == top));
 }
 
 // `nats`: of a unit of the base of the exponentials.
-template <class V> LC_SHARED PairFacts<V> factsOf(const PairSide<V>* side, const V* total, double temperature, double nats, bool targeted) {
+template <class V>
+LGC_SHARED PairFacts<V> factsOf(const PairSide<V>* side, const V* total, double temperature, double nats, bool targeted) {
   const V one = broadcast<V>(1), zero = broadcast<V>(0);
   PairFacts<V> f;
   f.temperature = temperature;
@@ -60,8 +61,8 @@ template <class V> struct PairGradient {
   V atTop;     // at the largest logit, where both rows have it in one place
   V atTarget;  // at the entry that was left out
 };
-template <class V> LC_SHARED PairGradient<V> gradientOf(const PairScaling& scaling, const PairSide<V>& s, const PairFacts<V>& f,
-                                                        const PairSlopes<V>& g, bool targeted) {
+template <class V> LGC_SHARED PairGradient<V> gradientOf(const PairScaling& scaling, const PairSide<V>& s, const PairFacts<V>& f,
+                                                         const PairSlopes<V>& g, bool targeted) {
   const V zero = broadcast<V>(0), masked = broadcast<V>(-__builtin_huge_val());
   PairGradient<V> r;
   V inverse = s.inverse;
@@ -76,7 +77,7 @@ template <class V> LC_SHARED PairGradient<V> gradientOf(const PairScaling& scali
     r.linear = select(flat, zero, -inverse * f.temperature * along / ((s.count - scaling.ddof) * s.sd));
   }
   const auto at = [&](V slope, V logit)
-                      LC_LAMBDA { return fma(slope, inverse, select(r.linear == zero, zero, r.linear * (logit - s.mean))); };
+                      LGC_LAMBDA { return fma(slope, inverse, select(r.linear == zero, zero, r.linear * (logit - s.mean))); };
   const V p = f.most[0], q = f.most[1];
   r.student = inverse * g.student * p;
   r.teacher = inverse * g.teacher * q;

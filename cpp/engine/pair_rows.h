@@ -17,7 +17,7 @@ template <class T, class V> class PairRows {
 
   // Everything of row r that does not depend on the temperature. The student's exponentials go to `out`, unless that is null; `next`
   // says whether the row N rows on follows in memory.
-  LC_SHARED void scan(size_t r, const T* student, const T* teacher, size_t hole, T* out, bool next) {
+  LGC_SHARED void scan(size_t r, const T* student, const T* teacher, size_t hole, T* out, bool next) {
     PairRow<T>& row = rows_[r];
     const size_t room = stride(c_);
     row = {{student, teacher},
@@ -46,7 +46,7 @@ template <class T, class V> class PairRows {
   }
   void skip(size_t r) { on_[r] = false; }
   // When all rows have been scanned.
-  LC_SHARED void settle() {
+  LGC_SHARED void settle() {
     for (int k = 0; k < 2; ++k) {
       const Numbers& n = numbers_[k];
       PairSide<V>& s = side_[k];
@@ -60,7 +60,7 @@ template <class T, class V> class PairRows {
   }
 
   // The sums at one temperature. Exponentials are kept for write() if `keep`.
-  LC_SHARED PairFacts<V> facts(double temperature, bool keep, bool covariance) {
+  LGC_SHARED PairFacts<V> facts(double temperature, bool keep, bool covariance) {
     alignas(64) double scale[2][N], total[kPairSums][N] = {};
     // Rows that differ by less than T can scale keep a finite scale.
     constexpr double most = sizeof(T) == 4 ? 3.0e38 : 1.7e308, nats = 1 / Base<T>::perNat;
@@ -98,7 +98,7 @@ template <class T, class V> class PairRows {
   }
 
   // The gradients, of row r at out + r * c, from the exponentials that facts() kept.
-  LC_SHARED void write(const PairFacts<V>& f, const PairSlopes<V>& slopes, T* out, bool accumulate) {
+  LGC_SHARED void write(const PairFacts<V>& f, const PairSlopes<V>& slopes, T* out, bool accumulate) {
     const PairGradient<V> g = gradientOf(scaling_, side_[0], f, slopes, targeted_);
     alignas(64) double student[N], teacher[N], linear[N], atTop[N], atTarget[N];
     store(student, g.student);
@@ -139,7 +139,7 @@ template <class T, class V> class PairRows {
 
   static size_t stride(size_t columns) { return (columns + L - 1) / L * L; }
 
-  LC_SHARED void note(size_t r, int k, const PairScan<T>& s) {
+  LGC_SHARED void note(size_t r, int k, const PairScan<T>& s) {
     PairRow<T>& row = rows_[r];
     Numbers& n = numbers_[k];
     row.top[k] = s.top;
@@ -150,7 +150,7 @@ template <class T, class V> class PairRows {
     n.count[r] = static_cast<double>(c_);
     if (targeted_) n.hole[r] = static_cast<double>(row.x[k][row.hole]);
   }
-  LC_SHARED void scanMasked(size_t r, int k) {
+  LGC_SHARED void scanMasked(size_t r, int k) {
     PairRow<T>& row = rows_[r];
     T pivot = row.top[k];
     if (targeted_ && row.x[k][row.hole] > pivot) pivot = row.x[k][row.hole];

@@ -18,7 +18,7 @@ template <class T> struct PairScan {
   bool finite;  // of plain rows: their sum is a number
 };
 
-template <class T> LC_SHARED double sumAndMax(const T* x, size_t n, T& max_) {
+template <class T> LGC_SHARED double sumAndMax(const T* x, size_t n, T& max_) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0);
@@ -39,7 +39,7 @@ template <class T> LC_SHARED double sumAndMax(const T* x, size_t n, T& max_) {
   return foldSum((a[0] + a[1]) + (a[2] + a[3]));
 }
 
-template <class T> LC_SHARED void topWithout(const T* x, size_t n, size_t hole, PairScan<T>& s) {
+template <class T> LGC_SHARED void topWithout(const T* x, size_t n, size_t hole, PairScan<T>& s) {
   const size_t rest = n - hole - 1;
   const Plain<T> before{x}, after{x + hole + 1};
   const T a = rowMax<T>(before, hole), b = rowMax<T>(after, rest);
@@ -49,7 +49,7 @@ template <class T> LC_SHARED void topWithout(const T* x, size_t n, size_t hole, 
 }
 
 // Rows of any length, block by block. The hole counts among the moments only.
-template <class T> LC_SHARED PairScan<T> scanBlocks(const T* x, size_t c, size_t hole, bool moments) {
+template <class T> LGC_SHARED PairScan<T> scanBlocks(const T* x, size_t c, size_t hole, bool moments) {
   PairScan<T> s{static_cast<T>(-__builtin_huge_val()), 0, 0, 0, true};
   RowMoments<T> row;
   double total = 0;
@@ -78,7 +78,7 @@ template <class T> LC_SHARED PairScan<T> scanBlocks(const T* x, size_t c, size_t
 
 // Rows of at least one vector and at most one block, in one sweep: the mean of the first vector is the pivot of the moments, and every
 // lane remembers where it found its largest entry.
-template <bool Moments, bool Targeted, class T> LC_SHARED PairScan<T> scanShort(const T* x, size_t c, size_t hole) {
+template <bool Moments, bool Targeted, class T> LGC_SHARED PairScan<T> scanShort(const T* x, size_t c, size_t hole) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0), step = broadcast<W>(static_cast<T>(L));
@@ -88,7 +88,7 @@ template <bool Moments, bool Targeted, class T> LC_SHARED PairScan<T> scanShort(
   for (int again = 0;; ++again) {
     const W centre = broadcast<W>(pivot);
     W top = low, where = laneIndex<W>(), index = where, a = zero, q = zero;
-    const auto add = [&](W v, W d) LC_LAMBDA {
+    const auto add = [&](W v, W d) LGC_LAMBDA {
       if (Targeted) v = select(index == without, low, v);
       where = select(v > top, index, where);
       top = max(v, top);
@@ -120,7 +120,7 @@ template <bool Moments, bool Targeted, class T> LC_SHARED PairScan<T> scanShort(
     pivot = static_cast<T>(s.mean);
   }
 }
-template <class T> LC_FN PairScan<T> scanRow(const T* x, size_t c, size_t hole, bool moments) {
+template <class T> LGC_FN PairScan<T> scanRow(const T* x, size_t c, size_t hole, bool moments) {
   if (c < lanes<Vec<T>> || c > kBlock) return scanBlocks(x, c, hole, moments);
   if (hole != kNowhere && c <= 1024) return moments ? scanShort<true, true>(x, c, hole) : scanShort<false, true>(x, c, hole);
   PairScan<T> s = moments ? scanShort<true, false>(x, c, hole) : scanShort<false, false>(x, c, hole);
@@ -134,7 +134,7 @@ template <class T> LC_FN PairScan<T> scanRow(const T* x, size_t c, size_t hole, 
 struct MaskedMoments {
   double mean, m2, count;
 };
-template <class T> LC_SHARED MaskedMoments maskedMoments(const T* x, size_t c, T pivot) {
+template <class T> LGC_SHARED MaskedMoments maskedMoments(const T* x, size_t c, T pivot) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const f64x8 masked = broadcast<f64x8>(-__builtin_huge_val()), zero = broadcast<f64x8>(0);

@@ -24,11 +24,11 @@ template <class T> struct PairRow {
 template <class T> struct PairUnit {
   using W = Vec<T>;
   W grain, top, scale;
-  LC_FN PairUnit(const PairRow<T>& row, int k)
+  LGC_FN PairUnit(const PairRow<T>& row, int k)
       : grain(broadcast<W>(static_cast<T>(row.grain[k]))),
         top(broadcast<W>(row.masked ? static_cast<T>(static_cast<double>(row.top[k]) * row.grain[k]) : row.top[k])),
         scale(broadcast<W>(row.scale[k])) {}
-  template <bool Masked> LC_FN W of(W v) const { return ((Masked ? v * grain : v) - top) * scale; }
+  template <bool Masked> LGC_FN W of(W v) const { return ((Masked ? v * grain : v) - top) * scale; }
 };
 
 // Lanes are summed in T over so many entries, then in double.
@@ -36,7 +36,7 @@ template <class T> constexpr size_t kPairPiece = 64 * lanes<Vec<T>>;
 
 // The sum of n exponentials but the one at `skip`. Its vector comes first, and what stands in its place later is 0: a branch there
 // would be foreseen by no processor.
-template <class T> LC_FN double sumWithout(const T* e, size_t n, size_t skip) {
+template <class T> LGC_FN double sumWithout(const T* e, size_t n, size_t skip) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   alignas(64) static constexpr T nothing[L] = {};
@@ -52,7 +52,7 @@ template <class T> LC_FN double sumWithout(const T* e, size_t n, size_t skip) {
 // Sums over a row, added to `sums`: exponentials of student and teacher, and products of the student's or the teacher's with w.
 // `Masked` knows classes without mass; only with `Full` the products that own and crossed take. Exponentials that are not `kept` lie
 // in the first piece.
-template <bool Masked, bool Full, class T> LC_SHARED void sumPair(const PairRow<T>& row, bool kept, double* sums) {
+template <bool Masked, bool Full, class T> LGC_SHARED void sumPair(const PairRow<T>& row, bool kept, double* sums) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>, piece = kPairPiece<T>;
   const W zero = broadcast<W>(0);
@@ -67,7 +67,7 @@ template <bool Masked, bool Full, class T> LC_SHARED void sumPair(const PairRow<
     T *const ex = row.e[0] + (kept ? start : 0), *const ey = row.e[1] + (kept ? start : 0);
     W own = zero, crossed = zero, gap = zero;
     for (size_t i = start; i < end; i += L) {
-      const auto count = [&]() LC_LAMBDA { return static_cast<int>(c - i); };
+      const auto count = [&]() LGC_LAMBDA { return static_cast<int>(c - i); };
       const bool whole = c - i >= L, special = hole - i < L;
       // Beyond the end w is 0, and so are all products with it.
       const W u = whole ? load<W>(x + i) : loadFirst<W>(x + i, count(), row.top[0]);
@@ -110,7 +110,7 @@ template <bool Masked, bool Full, class T> LC_SHARED void sumPair(const PairRow<
 }
 
 // The sum of e' (w' - mean) (w' - w - gap), in units of the base: around the means, which may be far from 0.
-template <class T> LC_SHARED double covarianceOf(const PairRow<T>& row, double mean_, double gap_) {
+template <class T> LGC_SHARED double covarianceOf(const PairRow<T>& row, double mean_, double gap_) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W zero = broadcast<W>(0), masked = broadcast<W>(-__builtin_huge_val());
@@ -139,7 +139,7 @@ struct PairCoefficients {
 // student e + teacher e' + linear (z - mean), into out or added to it. The last vector ends with the row and overlaps the one before
 // it; it is computed first, since the row may be written over the logits or added to.
 template <bool Linear, bool Masked, bool Accumulate, class T>
-LC_SHARED void writePair(const PairRow<T>& row, const PairCoefficients& k, T* out) {
+LGC_SHARED void writePair(const PairRow<T>& row, const PairCoefficients& k, T* out) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W student = broadcast<W>(static_cast<T>(k.student)), teacher = broadcast<W>(static_cast<T>(k.teacher));
@@ -151,13 +151,13 @@ LC_SHARED void writePair(const PairRow<T>& row, const PairCoefficients& k, T* ou
   const W masked = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0);
   const T *const x = row.x[0], *const ex = row.e[0], *const ey = row.e[1];
   const size_t c = row.c, whole = c - c % L;
-  const auto lane = [&](W u, W p, W q, W before) LC_LAMBDA {
+  const auto lane = [&](W u, W p, W q, W before) LGC_LAMBDA {
     W g = fma(p, student, q * teacher);
     if (Linear) g = fma((Masked ? u * factor : u) - centre, slope, g + rest);
     if (Masked) g = select(u == masked, zero, g);
     return Accumulate ? before + g : g;
   };
-  const auto at = [&](size_t i) LC_LAMBDA {
+  const auto at = [&](size_t i) LGC_LAMBDA {
     return lane(Linear || Masked ? load<W>(x + i) : zero, load<W>(ex + i), load<W>(ey + i), Accumulate ? load<W>(out + i) : zero);
   };
   if (c < L) {

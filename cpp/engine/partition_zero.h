@@ -90,7 +90,7 @@ inline double partitionRemainder(const PartitionSum& f, const PartitionValue& v,
 }
 
 // A bound on |F| within h, without the first `from` terms of its series.
-LC_FN double seriesBound(const PartitionValue& v, double h, int from) {
+LGC_FN double seriesBound(const PartitionValue& v, double h, int from) {
   double bound = 0, power = 1;
   for (int t = 0; t < kTerms; ++t) {
     if (t >= from) bound = fma(v.size[t], power, bound);
@@ -170,11 +170,11 @@ inline bool newton(const PartitionSum& f, double x, double y, PartitionZero& z) 
 
 struct Square {
   double x, y, half;
-  LC_FN double nearest() const {
+  LGC_FN double nearest() const {
     const double dx = abs(x) - half, dy = y - half, px = dx > 0 ? dx : 0.0, py = dy > 0 ? dy : 0.0;
     return sqrt(fma(px, px, py * py));
   }
-  LC_FN double farthest() const {
+  LGC_FN double farthest() const {
     const double px = abs(x) + half, py = y + half;
     return sqrt(fma(px, px, py * py));
   }

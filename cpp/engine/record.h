@@ -266,11 +266,11 @@ struct Family {
 }  // namespace logitcore
 
 // Names checked at compile time, indices at no cost.
-#define LC_OPTION(call, name) ((call).options[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
-#define LC_GIVEN(call, name) ((call).given[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
-#define LC_INPUT(T, call, name) (static_cast<const T*>((call).inputs[::logitcore::Index<::logitcore::inputIndex(record, #name)>::value]))
-#define LC_OUTPUT(T, call, name) (static_cast<T*>((call).outputs[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value]))
-#define LC_NUMBER(call, name) ((call).scalars[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value])
+#define LGC_OPTION(call, name) ((call).options[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
+#define LGC_GIVEN(call, name) ((call).given[::logitcore::Index<::logitcore::optionIndex(record, #name)>::value])
+#define LGC_INPUT(T, call, name) (static_cast<const T*>((call).inputs[::logitcore::Index<::logitcore::inputIndex(record, #name)>::value]))
+#define LGC_OUTPUT(T, call, name) (static_cast<T*>((call).outputs[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value]))
+#define LGC_NUMBER(call, name) ((call).scalars[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value])
 
 namespace logitcore {
 template <int I> struct Index {

@@ -13,39 +13,39 @@ namespace LOGITCORE_LEVEL {
 template <class T> struct Plain {
   using W = Vec<T>;
   const T* x;
-  LC_FN W at(size_t i) const { return load<W>(x + i); }
-  LC_FN W first(size_t i, size_t count) const { return loadFirst<W>(x + i, count, -__builtin_huge_val()); }
-  LC_FN Plain from(size_t i) const { return {x + i}; }
+  LGC_FN W at(size_t i) const { return load<W>(x + i); }
+  LGC_FN W first(size_t i, size_t count) const { return loadFirst<W>(x + i, count, -__builtin_huge_val()); }
+  LGC_FN Plain from(size_t i) const { return {x + i}; }
 };
 template <class T> struct Softcapped {
   using W = Vec<T>;
   const T* x;
   T cap;
-  LC_FN W at(size_t i) const { return tanh(load<W>(x + i) / broadcast<W>(cap)) * broadcast<W>(cap); }
-  LC_FN W first(size_t i, size_t count) const {
+  LGC_FN W at(size_t i) const { return tanh(load<W>(x + i) / broadcast<W>(cap)) * broadcast<W>(cap); }
+  LGC_FN W first(size_t i, size_t count) const {
     W v = loadFirst<W>(x + i, count, -__builtin_huge_val());
     return select(firstLanes<W>(count), tanh(v / broadcast<W>(cap)) * broadcast<W>(cap), v);
   }
-  LC_FN Softcapped from(size_t i) const { return {x + i, cap}; }
+  LGC_FN Softcapped from(size_t i) const { return {x + i, cap}; }
 };
 
 // The exponential of the sweeps: base^(x * scale(1 / T)). Base 2 in float, where one multiplication serves temperature and base.
 template <class T> struct Base;
 template <> struct Base<float> {
   static constexpr double perNat = 1.4426950408889634, headroom = 16;
-  LC_FN static f32x16 power(f32x16 y) { return exp2Flush(y); }
+  LGC_FN static f32x16 power(f32x16 y) { return exp2Flush(y); }
 };
 template <> struct Base<double> {
   static constexpr double perNat = 1, headroom = 11;
-  LC_FN static f64x8 power(f64x8 y) { return expFlushInline(y); }
+  LGC_FN static f64x8 power(f64x8 y) { return expFlushInline(y); }
 };
 
 // What is done to the row before while the exponentials of this one are computed: its loads and stores hide behind arithmetic.
 // Rows have one length, so a position in the one is a position in the other.
 template <class T> struct Nothing {
-  LC_FN Nothing block(size_t) const { return {}; }
-  LC_FN void whole(size_t) const {}
-  LC_FN void part(size_t, size_t) const {}
+  LGC_FN Nothing block(size_t) const { return {}; }
+  LGC_FN void whole(size_t) const {}
+  LGC_FN void part(size_t, size_t) const {}
 };
 
 // The results of a row that are its stored exponentials, one factor a block.
@@ -58,10 +58,10 @@ template <class T> struct Scaling {
   struct OfBlock {
     T* out;
     W factor;
-    LC_FN void whole(size_t i) const { store(out + i, load<W>(out + i) * factor); }
-    LC_FN void part(size_t i, size_t count) const { storeFirst(out + i, loadFirst<W>(out + i, count, 0) * factor, count); }
+    LGC_FN void whole(size_t i) const { store(out + i, load<W>(out + i) * factor); }
+    LGC_FN void part(size_t i, size_t count) const { storeFirst(out + i, loadFirst<W>(out + i, count, 0) * factor, count); }
   };
-  LC_FN OfBlock block(size_t b) const { return {out + b * kBlock, broadcast<W>(static_cast<T>(slope * factors[b]))}; }
+  LGC_FN OfBlock block(size_t b) const { return {out + b * kBlock, broadcast<W>(static_cast<T>(slope * factors[b]))}; }
 };
 
 // For the last row, which no other follows.
@@ -83,7 +83,7 @@ template <class T> struct Block {
   double missing;  // stored exponentials, and the sum, are short of exp(missing)
 };
 
-template <class T, class R> LC_FN T rowMax(const R& r, size_t n) {
+template <class T, class R> LGC_FN T rowMax(const R& r, size_t n) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W low = broadcast<W>(-__builtin_huge_val());
@@ -100,7 +100,7 @@ template <class T, class R> LC_FN T rowMax(const R& r, size_t n) {
   return maxAcross(max(max(a, b), max(c, d)));
 }
 
-template <class T, class R> LC_FN size_t firstEqual(const R& r, size_t n, T value) {
+template <class T, class R> LGC_FN size_t firstEqual(const R& r, size_t n, T value) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W v = broadcast<W>(value);
@@ -121,7 +121,7 @@ template <class T> struct Sum {
   T max;
 };
 
-template <class T> LC_FN Vec<T> withoutLane(Vec<T> v, size_t lane) {
+template <class T> LGC_FN Vec<T> withoutLane(Vec<T> v, size_t lane) {
   using W = Vec<T>;
   return select(laneIndex<W>() == broadcast<W>(static_cast<T>(lane)), broadcast<W>(0), v);
 }
@@ -129,14 +129,14 @@ template <class T> LC_FN Vec<T> withoutLane(Vec<T> v, size_t lane) {
 // sum of base^(x * scale - shift) over a block without the entry at `skip`. Running: the maximum is not known yet, and found on
 // the way.
 template <bool Store, bool Running, class T, class R, class Beside>
-LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out, const Beside& given) {
+LGC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out, const Beside& given) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const Beside beside = given;  // a copy: what is stored here cannot change it
   const W m = broadcast<W>(-shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
   // Two sums, and pairs of terms: what is live fits the sixteen registers of AVX2.
   W a = zero, b = zero, high = broadcast<W>(-__builtin_huge_val());
-  auto term = [&](size_t i) LC_LAMBDA {
+  auto term = [&](size_t i) LGC_LAMBDA {
     const W x = r.at(i);
     if (Running) high = max(x, high);
     const W e = Base<T>::power(fma(x, s, m));
@@ -144,7 +144,7 @@ LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out,
     beside.whole(i);
     return e;
   };
-  auto pair = [&](size_t i) LC_LAMBDA {
+  auto pair = [&](size_t i) LGC_LAMBDA {
     W e0 = term(i), e1 = term(i + L);
     if (!Running && __builtin_expect(skip - i < 2 * L, 0)) {
       if (skip - i < L)
@@ -176,7 +176,7 @@ LC_FN Sum<T> sumExp(const R& r, size_t n, T shift, T scale, size_t skip, T* out,
 }
 
 // The same from (x - shift) * scale, for logits so large that the fused form would lose digits: rare, so short rather than fast.
-template <bool Store, class T, class R> LC_SHARED double sumExpUnfused(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
+template <bool Store, class T, class R> LGC_SHARED double sumExpUnfused(const R& r, size_t n, T shift, T scale, size_t skip, T* out) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W m = broadcast<W>(shift), s = broadcast<W>(scale), zero = broadcast<W>(0);
@@ -199,14 +199,14 @@ template <bool Store, class T, class R> LC_SHARED double sumExpUnfused(const R& 
 }
 
 // x * scale - shift * scale is rounded once, but shift * scale was rounded too: all exponentials are off by one known factor.
-template <class T> LC_FN double roundedShift(T shift, T scale, T product) {
+template <class T> LGC_FN double roundedShift(T shift, T scale, T product) {
   return fma(-static_cast<double>(shift), static_cast<double>(scale), static_cast<double>(product)) / Base<T>::perNat;
 }
-template <class T> LC_FN bool canFuse(T shift) { return shift < T(262144) && shift > T(-262144); }
+template <class T> LGC_FN bool canFuse(T shift) { return shift < T(262144) && shift > T(-262144); }
 
 // A block relative to its own maximum.
 template <bool Store, class T, class R, class Beside>
-LC_SHARED Block<T> blockSum(const R& r, size_t n, T scale, T* out, const Beside& beside) {
+LGC_SHARED Block<T> blockSum(const R& r, size_t n, T scale, T* out, const Beside& beside) {
   Block<T> b;
   b.max = rowMax<T>(r, n);
   b.argMax = firstEqual<T>(r, n, b.max);
@@ -226,7 +226,7 @@ LC_SHARED Block<T> blockSum(const R& r, size_t n, T scale, T* out, const Beside&
 
 // A block relative to the largest logit before it: its own maximum is not waited for. Not usable if that is far larger.
 template <bool Store, class T, class R, class Beside>
-LC_SHARED bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Beside& beside, Block<T>& b) {
+LGC_SHARED bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const Beside& beside, Block<T>& b) {
   const T product = shift * scale;
   const Sum<T> s = sumExp<Store, true>(r, n, product, scale, 0, out, beside);
   b.max = s.max;
@@ -238,7 +238,7 @@ LC_SHARED bool runningSum(const R& r, size_t n, T shift, T scale, T* out, const 
   return true;
 }
 
-template <class T, class R> LC_SHARED double sumWithoutLargest(const R& r, size_t n, T scale, const Block<T>& b) {
+template <class T, class R> LGC_SHARED double sumWithoutLargest(const R& r, size_t n, T scale, const Block<T>& b) {
   T* nowhere = nullptr;
   return sumExp<false, false>(r, n, b.shift * scale, scale, b.argMax, nowhere, Nothing<T>{}).value;
 }

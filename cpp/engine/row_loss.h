@@ -35,7 +35,7 @@ template <class D> struct HasSmoothing<D, decltype(void(&D::smooths))> {
   static constexpr bool value = true;
 };
 
-template <class D, class V> LC_FN V extraOf(const D& d, const Statistics<V>& s) {
+template <class D, class V> LGC_FN V extraOf(const D& d, const Statistics<V>& s) {
   if constexpr (HasExtra<D>::value)
     return d.extra(s);
   else
@@ -43,8 +43,8 @@ template <class D, class V> LC_FN V extraOf(const D& d, const Statistics<V>& s) 
 }
 
 // Value, and coefficients when the gradient is wanted.
-template <class D, class V> LC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
-                                                V& loss, V& extra, Coefficients<V>& c) {
+template <class D, class V> LGC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
+                                                 V& loss, V& extra, Coefficients<V>& c) {
   constexpr unsigned needs = D::needs;
   if (wantGradient) {
     using T = Dual<V, bitCount(needs)>;
@@ -76,8 +76,8 @@ template <class T> struct Shaping {
   T softcap;
 };
 // The gradient from the logits, with class weights or a softcap.
-template <class T, class R> LC_SHARED void gradientAgain(const R& r, size_t c, double max, double inverseTemperature,
-                                                         const Coefficients<double>& k, const Shaping<T>& shaping, T* out) {
+template <class T, class R> LGC_SHARED void gradientAgain(const R& r, size_t c, double max, double inverseTemperature,
+                                                          const Coefficients<double>& k, const Shaping<T>& shaping, T* out) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   constexpr bool capped = !SameType<R, Plain<T>>::value;
@@ -198,7 +198,7 @@ template <class D, class T> struct RowLoss {
     for (size_t start = 0; start < c; start += kBlock) {
       const size_t end = c - start < kBlock ? c : start + kBlock;
       const W factor = broadcast<W>(static_cast<T>(exponentials ? k.e * factors[start / kBlock] : 0.0));
-      auto lane = [&](W e, W v) LC_LAMBDA {
+      auto lane = [&](W e, W v) LGC_LAMBDA {
         const W linear = fma(centred ? v - centre : v, slope, constant);
         return exponentials ? fma(e, factor, linear) : linear;
       };

@@ -50,7 +50,7 @@ template <class D, class T> void RowLoss<D, T>::tinyRows(size_t begin, size_t en
     W mean = zero, deviation = zero, squares = zero;
     if (moments) {
       const W left = load<W>(y);
-      auto term = [&](W v, size_t j) LC_LAMBDA { return withoutTarget ? select(left == broadcast<W>(static_cast<T>(j)), zero, v) : v; };
+      auto term = [&](W v, size_t j) LGC_LAMBDA { return withoutTarget ? select(left == broadcast<W>(static_cast<T>(j)), zero, v) : v; };
       // Equal entries have a mean that is exactly theirs: the origin is one of those that count.
       const W origin = withoutTarget && c > 1 ? select(left == zero, load<W>(x + L), load<W>(x)) : load<W>(x);
       for (size_t j = 0; j < c; ++j) mean = mean + term(load<W>(x + j * L) - origin, j);

@@ -9,7 +9,7 @@ namespace LOGITCORE_LEVEL {
 struct Moments {
   double mean = 0, m2 = 0, count = 0;
   // Chan, Golub and LeVeque's merge of two disjoint samples.
-  LC_FN void merge(double otherMean, double otherM2, double otherCount) {
+  LGC_FN void merge(double otherMean, double otherM2, double otherCount) {
     const double total = count + otherCount, delta = otherMean - mean;
     if (count == 0) {
       mean = otherMean;
@@ -23,7 +23,7 @@ struct Moments {
 };
 
 // A number near the mean of x, equal to the entries where they are all equal.
-template <class T> LC_SHARED T pivotOf(const T* x, size_t n) {
+template <class T> LGC_SHARED T pivotOf(const T* x, size_t n) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W origin = broadcast<W>(x[0]);
@@ -42,7 +42,7 @@ struct BlockMoments {
   bool sound;  // the pivot was near enough to the mean
 };
 // With `max` also the largest entry, at the cost of one instruction a vector; NaN does not show in it, but does in the moments.
-template <bool Max = false, class T> LC_SHARED BlockMoments momentsAbout(T pivot, const T* x, size_t n, T* max_ = nullptr) {
+template <bool Max = false, class T> LGC_SHARED BlockMoments momentsAbout(T pivot, const T* x, size_t n, T* max_ = nullptr) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W zero = broadcast<W>(0), centre = broadcast<W>(pivot), low = broadcast<W>(-__builtin_huge_val());

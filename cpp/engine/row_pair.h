@@ -22,7 +22,7 @@ namespace LOGITCORE_LEVEL {
 // Rows up to this length are done eight at a time.
 constexpr size_t kGroupedColumns = 1024;
 
-template <class D, class V> LC_SHARED PairSlopes<V> foldPair(const D& d, const PairFacts<V>& f, V* values) {
+template <class D, class V> LGC_SHARED PairSlopes<V> foldPair(const D& d, const PairFacts<V>& f, V* values) {
   for (int k = 0; k < kMaxOutputs; ++k) values[k] = broadcast<V>(0);
   return d.fold(f, values);
 }
@@ -54,7 +54,7 @@ template <class D, class T> struct RowPair {
   size_t holeOf(size_t i) const { return targeted ? static_cast<size_t>(marks[i]) : kNowhere; }
 
   // Rows from `base` on, as many as V has lanes.
-  template <class V> LC_SHARED void group(PairRows<T, V>& rows, size_t base, size_t end, T* out, bool inPlace) {
+  template <class V> LGC_SHARED void group(PairRows<T, V>& rows, size_t base, size_t end, T* out, bool inPlace) {
     constexpr size_t N = lanes<V>;
     const size_t count = end - base < N ? end - base : N;
     for (size_t r = 0; r < N; ++r) {
@@ -78,7 +78,7 @@ template <class D, class T> struct RowPair {
     }
     if (out) rows.write(f, slopes, out, false);
   }
-  template <class V> LC_SHARED void groups(size_t begin, size_t end) {
+  template <class V> LGC_SHARED void groups(size_t begin, size_t end) {
     const bool inPlace = grad == student;
     Scratch<T> exponentials(call, PairRows<T, V>::room(c, lanes<V> > 1 || inPlace || !grad), false);
     if (!exponentials) return;
@@ -86,7 +86,7 @@ template <class D, class T> struct RowPair {
     for (size_t i = begin; i < end; i += lanes<V>) group(rows, i, end, grad ? grad + i * c : nullptr, inPlace);
   }
 
-  LC_SHARED void tiny(size_t begin, size_t end) {
+  LGC_SHARED void tiny(size_t begin, size_t end) {
     using V = f64x8;
     TinyPairs<T> pairs(d.scaling, c, targeted);
     T exponentials[2 * kTinyPairs], gradient[kTinyPairs];

@@ -12,7 +12,7 @@ template <bool Log, class T> struct SoftmaxRest;
 template <class T> struct SoftmaxRest<false, T> : Scaling<T> {
   SoftmaxRest() = default;
   SoftmaxRest(const T*, T* y, double, double normaliser, double, const double* factors) : Scaling<T>{y, normaliser, factors} {}
-  template <class V> LC_FN static V normaliserOf(V others) { return broadcast<V>(1) / (broadcast<V>(1) + others); }
+  template <class V> LGC_FN static V normaliserOf(V others) { return broadcast<V>(1) / (broadcast<V>(1) + others); }
 };
 // (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
 template <class T> struct SoftmaxRest<true, T> {
@@ -21,22 +21,22 @@ template <class T> struct SoftmaxRest<true, T> {
   T* y = nullptr;
   W top = broadcast<W>(0), scale = top, minusLogSum = top;
   SoftmaxRest() = default;
-  template <class V> LC_FN static V normaliserOf(V others) { return -log1p(others); }
+  template <class V> LGC_FN static V normaliserOf(V others) { return -log1p(others); }
   SoftmaxRest(const T* logits, T* out, double max, double normaliser, double inverseTemperature, const double*)
       : x(logits),
         y(out),
         top(broadcast<W>(static_cast<T>(max))),
         scale(broadcast<W>(static_cast<T>(inverseTemperature))),
         minusLogSum(broadcast<W>(static_cast<T>(normaliser))) {}
-  LC_FN SoftmaxRest block(size_t b) const {
+  LGC_FN SoftmaxRest block(size_t b) const {
     SoftmaxRest r = *this;
     r.x += b * kBlock;
     r.y += b * kBlock;
     return r;
   }
-  LC_FN W map(W v) const { return fma(v - top, scale, minusLogSum); }
-  LC_FN void whole(size_t i) const { store(y + i, map(load<W>(x + i))); }
-  LC_FN void part(size_t i, size_t count) const { storeFirst(y + i, map(loadFirst<W>(x + i, count, 0)), count); }
+  LGC_FN W map(W v) const { return fma(v - top, scale, minusLogSum); }
+  LGC_FN void whole(size_t i) const { store(y + i, map(load<W>(x + i))); }
+  LGC_FN void part(size_t i, size_t count) const { storeFirst(y + i, map(loadFirst<W>(x + i, count, 0)), count); }
 };
 
 template <bool Log, class T> struct SoftmaxRows {
@@ -134,7 +134,7 @@ template <bool Log> struct SoftmaxOp {
 
   template <class T> static void run(Call& call) {
     using Engine = SoftmaxRows<Log, T>;
-    Engine e{call, LC_INPUT(T, call, logits), LC_OUTPUT(T, call, out), call.columns, 1.0 / LC_OPTION(call, temperature)};
+    Engine e{call, LGC_INPUT(T, call, logits), LGC_OUTPUT(T, call, out), call.columns, 1.0 / LGC_OPTION(call, temperature)};
     const size_t n = call.rows, c = call.columns;
     if (c <= kTinyColumns) {
       const size_t items = (n + Engine::L - 1) / Engine::L;

@@ -59,18 +59,18 @@ template <class D> struct HasPlainSoftmax<D, decltype(void(D::plainSoftmax))> {
 // Lanes of a sum, in T or in double.
 template <bool Wide, class T> struct LaneSum {
   Vec<T> total = broadcast<Vec<T>>(0);
-  LC_FN void add(Vec<T> term) { total = total + term; }
-  LC_FN double fold() const { return foldSum(total); }
+  LGC_FN void add(Vec<T> term) { total = total + term; }
+  LGC_FN double fold() const { return foldSum(total); }
 };
 template <class T> struct LaneSum<true, T> {
   f64x8 half[Halves<T>::count];
-  LC_FN LaneSum() {
+  LGC_FN LaneSum() {
     for (f64x8& h : half) h = broadcast<f64x8>(0);
   }
-  LC_FN void add(Vec<T> term) {
+  LGC_FN void add(Vec<T> term) {
     for (int h = 0; h < Halves<T>::count; ++h) half[h] = half[h] + Halves<T>::get(term, h);
   }
-  LC_FN double fold() const { return foldSum(Halves<T>::count == 2 ? half[0] + half[Halves<T>::count - 1] : half[0]); }
+  LGC_FN double fold() const { return foldSum(Halves<T>::count == 2 ? half[0] + half[Halves<T>::count - 1] : half[0]); }
 };
 template <class D, class = void> struct ColumnSumsOf {
   static constexpr int count = 0;
@@ -137,7 +137,7 @@ template <class D, class T> struct RowSweeps {
     }
   }
 
-  LC_FN void read(size_t i, size_t j, size_t count, size_t pivot, const W* top, W scale, Lane<W>& lane) const {
+  LGC_FN void read(size_t i, size_t j, size_t count, size_t pivot, const W* top, W scale, Lane<W>& lane) const {
     lane.isPivot = laneIndex<W>() == broadcast<W>(static_cast<T>(static_cast<int64_t>(pivot) - static_cast<int64_t>(j)));
     for (int k = 0; k < rowInputs; ++k) {
       const T* p = inputs[k] + i * c + j;
@@ -152,7 +152,7 @@ template <class D, class T> struct RowSweeps {
     for (int k = 0; k < kMaxColumnInputs; ++k) lane.column[k] = columns[k] ? loadFirst<W>(columns[k] + j, count, 0) : broadcast<W>(1);
   }
 
-  template <int S> LC_FN void sweep(size_t i, size_t pivot, typename D::Row& row, const W* top, W scale) const {
+  template <int S> LGC_FN void sweep(size_t i, size_t pivot, typename D::Row& row, const W* top, W scale) const {
     if constexpr (S < D::sweeps) {
       constexpr int sums = D::sums[S];
       double total[kMaxSums] = {};
@@ -182,7 +182,7 @@ template <class D, class T> struct RowSweeps {
 
   size_t stride() const { return (c + L - 1) / L * L; }
 
-  LC_FN void addColumns(const typename D::Row& row, const Lane<W>& lane, double* totals) const {
+  LGC_FN void addColumns(const typename D::Row& row, const Lane<W>& lane, double* totals) const {
     W term[columnSums + 1];
     d.columnTerms(row, lane, term);
     for (int k = 0; k < columnSums; ++k)

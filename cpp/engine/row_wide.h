@@ -8,14 +8,14 @@ namespace LOGITCORE_LEVEL {
 
 template <class T> struct WideRow {
   const T* x;
-  LC_FN f64x8 operator()(size_t i, size_t count) const { return readWide(x + i, count, -kInfinity); }
+  LGC_FN f64x8 operator()(size_t i, size_t count) const { return readWide(x + i, count, -kInfinity); }
 };
 
 struct WideSoftmax {
   double max, others;  // of exp((x - max) * scale), without the first largest entry; NaN for a row without a distribution
   size_t argMax;
   double scale, logSum, inverse;
-  LC_FN f64x8 shifted(f64x8 v) const { return (v - max) * scale; }
+  LGC_FN f64x8 shifted(f64x8 v) const { return (v - max) * scale; }
 };
 
 template <class F> inline WideSoftmax wideSoftmax(size_t c, double scale, F&& row) {
@@ -29,7 +29,7 @@ template <class F> inline WideSoftmax wideSoftmax(size_t c, double scale, F&& ro
   s.max = maxAcross(most);
   s.argMax = c;
   s.scale = scale;
-  s.others = rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+  s.others = rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
     const f64x8 v = row(i, count);
     f64x8 e = expFlush(s.shifted(v));
     if (s.argMax == c) {
@@ -48,7 +48,7 @@ template <class F> inline WideSoftmax wideSoftmax(size_t c, double scale, F&& ro
 }
 
 // A term of an expectation: 0 * Infinity is Infinity, since the probability is 0 by underflow alone. What is dead is left out.
-LC_FN f64x8 expected(m64x8 dead, f64x8 e, f64x8 value) {
+LGC_FN f64x8 expected(m64x8 dead, f64x8 e, f64x8 value) {
   const f64x8 zero = broadcast<f64x8>(0);
   return select(dead, zero, select(abs(value) == kInfinity, value, e * value));
 }

@@ -16,7 +16,7 @@ inline size_t selectCapacity(size_t c, size_t k) {
 }
 
 // How many keys are at most `bound`.
-template <class K> LC_FN size_t countUpTo(const K* keys, size_t n, K bound) {
+template <class K> LGC_FN size_t countUpTo(const K* keys, size_t n, K bound) {
   K count = 0;
   for (size_t i = 0; i < n; ++i) count += keys[i] <= bound;
   return static_cast<size_t>(count);
@@ -29,7 +29,7 @@ template <class T> struct Candidates {
   SortItem* items;
   size_t size = 0;
 
-  LC_FN void add(Key key, size_t index) {
+  LGC_FN void add(Key key, size_t index) {
     keys[size] = key;
     items[size++].index = static_cast<uint32_t>(index);
   }
@@ -90,7 +90,7 @@ template <class T> inline const SortItem* selectLargest(const T* x, size_t c, si
       found.add(key, i);
     };
     // Not at most the limit: larger, or NaN. Against a limit of NaN that lets everything through, and nothing passes the bound.
-    const auto passes = [&](size_t i) LC_LAMBDA { return !(load<W>(x + i) <= limit); };
+    const auto passes = [&](size_t i) LGC_LAMBDA { return !(load<W>(x + i) <= limit); };
     size_t i = capacity;
     for (; i + 4 * L <= c; i += 4 * L) {
       const auto m0 = passes(i), m1 = passes(i + L), m2 = passes(i + 2 * L), m3 = passes(i + 3 * L);

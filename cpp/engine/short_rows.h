@@ -13,7 +13,7 @@ template <class T> struct RowGroup {
   size_t argMax[kGroup] = {};
 
   // Row r of the group. Exponentials go to `out` with Store; `beside` is done on the way.
-  template <bool Store, class Beside> LC_FN void add(size_t r, const Plain<T>& x, size_t n, T scale, T* out, const Beside& beside) {
+  template <bool Store, class Beside> LGC_FN void add(size_t r, const Plain<T>& x, size_t n, T scale, T* out, const Beside& beside) {
     const Block<T> b = blockSum<Store>(x, n, scale, out, beside);
     max[r] = static_cast<double>(b.max);
     argMax[r] = b.argMax;
@@ -21,8 +21,8 @@ template <class T> struct RowGroup {
     sum[r] = b.max == __builtin_huge_val() ? __builtin_nan("") : b.sum;
   }
   // What stored exponentials are short of, and the sums without the largest.
-  LC_FN f64x8 adjust() const { return exp(load<f64x8>(missing)); }
-  LC_FN f64x8 others(f64x8 adjust) const { return adjust * load<f64x8>(sum); }
+  LGC_FN f64x8 adjust() const { return exp(load<f64x8>(missing)); }
+  LGC_FN f64x8 others(f64x8 adjust) const { return adjust * load<f64x8>(sum); }
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -6,8 +6,8 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // log sum_j exp(x_j + g_j); -Infinity where every term is.
-LC_FN double logSumExpOf(const double* x, const double* g, size_t n) {
-  const auto at = [&](size_t j) LC_LAMBDA {
+LGC_FN double logSumExpOf(const double* x, const double* g, size_t n) {
+  const auto at = [&](size_t j) LGC_LAMBDA {
     const size_t count = n - j < kWide ? n - j : kWide;
     return readWide(x + j, count, -kInfinity) + readWide(g + j, count);
   };

@@ -13,13 +13,13 @@ namespace LOGITCORE_LEVEL {
 template <class T> struct KeyOrder {
   Bits<T> flip, nan;
 
-  LC_FN Bits<T> operator()(T x) const {
+  LGC_FN Bits<T> operator()(T x) const {
     constexpr int top = 8 * sizeof(T) - 1;
     const Bits<T> bits = toBits(x == 0 ? T(0) : x), sign = Bits<T>{0} - (bits >> top);
     return x != x ? nan : (bits ^ (sign | Bits<T>{1} << top)) ^ flip;
   }
   // A value with this key: +0 for either zero.
-  LC_FN T value(Bits<T> key) const {
+  LGC_FN T value(Bits<T> key) const {
     constexpr Bits<T> top = Bits<T>{1} << (8 * sizeof(T) - 1);
     constexpr int shift = 8 * sizeof(T) - 1;
     const Bits<T> ascending = key ^ flip, sign = (ascending >> shift) - Bits<T>{1};
@@ -30,19 +30,19 @@ template <class T> constexpr KeyOrder<T> nanLast(bool descending) { return {desc
 // Descending with NaN above +Infinity.
 template <class T> constexpr KeyOrder<T> largestFirst() { return {~Bits<T>{0}, 0}; }
 
-LC_FN uint32_t upperHalf(uint32_t key) { return key; }
-LC_FN uint32_t upperHalf(uint64_t key) { return static_cast<uint32_t>(key >> 32); }
+LGC_FN uint32_t upperHalf(uint32_t key) { return key; }
+LGC_FN uint32_t upperHalf(uint64_t key) { return static_cast<uint32_t>(key >> 32); }
 
 struct SortItem {
   uint32_t key, index;
 };
-LC_FN uint32_t keyOf(SortItem item) { return item.key; }
-LC_FN uint32_t keyOf(uint32_t key) { return key; }
-LC_FN SortItem less(SortItem item, uint32_t base) { return {item.key - base, item.index}; }
+LGC_FN uint32_t keyOf(SortItem item) { return item.key; }
+LGC_FN uint32_t keyOf(uint32_t key) { return key; }
+LGC_FN SortItem less(SortItem item, uint32_t base) { return {item.key - base, item.index}; }
 
 // In place of an emitter: the sorted items stay in memory.
 struct KeepItems {
-  template <class Item> LC_FN void operator()(size_t, Item) const {}
+  template <class Item> LGC_FN void operator()(size_t, Item) const {}
 };
 
 constexpr size_t kInsertionSort = 8;
@@ -75,7 +75,7 @@ template <int Digit, int Digits, class Item, class Emit> inline Item* radixSort(
   for (int p = 0; p < count; ++p) {
     const int shift = passes[p] * Digit;
     uint32_t* at = start[passes[p]];
-    auto place = [&](size_t i) LC_LAMBDA { return at[(keyOf(from[i]) >> shift) % size]++; };
+    auto place = [&](size_t i) LGC_LAMBDA { return at[(keyOf(from[i]) >> shift) % size]++; };
     if (p + 1 < count || SameType<Emit, KeepItems>::value) {
       for (size_t i = 0; i < n; ++i) to[place(i)] = from[i];
       Item* swap = from;
@@ -174,11 +174,11 @@ template <class T> struct OrderOutput {
   uint32_t* order;
   uint32_t base = 0;  // what keys are less by
 
-  LC_FN Item item(size_t i) const { return {upperHalf(key(x[i])), static_cast<uint32_t>(i)}; }
+  LGC_FN Item item(size_t i) const { return {upperHalf(key(x[i])), static_cast<uint32_t>(i)}; }
   void finish(Item* list, Item* spare, size_t begin, size_t end, int bits) const {
     uint32_t* to = order + begin;
     if (sizeof(T) == 4) {
-      sortByKey(list + begin, spare + begin, end - begin, bits, [to](size_t at, Item item) LC_LAMBDA { to[at] = item.index; });
+      sortByKey(list + begin, spare + begin, end - begin, bits, [to](size_t at, Item item) LGC_LAMBDA { to[at] = item.index; });
       return;
     }
     const Item* sorted = sortItems(x, key, list + begin, spare + begin, end - begin, bits);

@@ -9,7 +9,7 @@ namespace LOGITCORE_LEVEL {
 
 constexpr size_t kRegister = kKeyLanes, kNetworkRows = 16, kNetwork = kNetworkRows * kRegister;
 
-LC_FN void orderPair(Keys& a, Keys& b) {
+LGC_FN void orderPair(Keys& a, Keys& b) {
   const Keys low = smaller(a, b);
   b = larger(a, b);
   a = low;
@@ -19,7 +19,7 @@ LC_FN void orderPair(Keys& a, Keys& b) {
 // moves, and so neither they nor their comparisons are there.
 
 // Batcher's odd-even merge of two sorted halves, lane by lane: of N registers from First on, every Step-th.
-template <int Rows, int First, int N, int Step = 1> LC_FN void mergeColumns(Keys* v) {
+template <int Rows, int First, int N, int Step = 1> LGC_FN void mergeColumns(Keys* v) {
   if constexpr (2 * Step < N) {
     mergeColumns<Rows, First, N, 2 * Step>(v);
     mergeColumns<Rows, First + Step, N, 2 * Step>(v);
@@ -30,7 +30,7 @@ template <int Rows, int First, int N, int Step = 1> LC_FN void mergeColumns(Keys
     orderPair(v[First], v[First + Step]);
   }
 }
-template <int Rows, int First, int N> LC_FN void sortColumns(Keys* v) {
+template <int Rows, int First, int N> LGC_FN void sortColumns(Keys* v) {
   if constexpr (N > 1 && First < Rows) {
     sortColumns<Rows, First, N / 2>(v);
     sortColumns<Rows, First + N / 2, N / 2>(v);
@@ -40,13 +40,13 @@ template <int Rows, int First, int N> LC_FN void sortColumns(Keys* v) {
 
 // Bitonic merges. Groups of Width / 2 lanes are sorted, row by row; afterwards groups of Width are. Every half cleaner leaves one half
 // of a group in order and the other in reverse, so that partners are found by turning rows and lanes round.
-template <int Run> LC_FN void orderWithinRuns(Keys& a, Keys& b) {
+template <int Run> LGC_FN void orderWithinRuns(Keys& a, Keys& b) {
   if constexpr (Run > 1) {
     orderRuns<Run / 2, false>(a, b);
     orderWithinRuns<Run / 2>(a, b);
   }
 }
-template <int Rows, int First, int N, int Width> LC_FN void mergeHalves(Keys* v) {
+template <int Rows, int First, int N, int Width> LGC_FN void mergeHalves(Keys* v) {
   if constexpr (First < Rows && N > 1) {
 #pragma GCC unroll 16
     for (int i = First, j = First + N - 1; i < j; ++i, --j) {
@@ -63,7 +63,7 @@ template <int Rows, int First, int N, int Width> LC_FN void mergeHalves(Keys* v)
     }
   }
 }
-template <int Rows, int N, int Width = 2> LC_FN void mergeLanes(Keys* v) {
+template <int Rows, int N, int Width = 2> LGC_FN void mergeLanes(Keys* v) {
   if constexpr (Width <= kKeyLanes) {
     mergeHalves<Rows, 0, N, Width>(v);
     mergeLanes<Rows, N, 2 * Width>(v);
@@ -72,7 +72,7 @@ template <int Rows, int N, int Width = 2> LC_FN void mergeLanes(Keys* v) {
 constexpr int powerFrom(int n) { return n <= 1 ? 1 : 2 * powerFrom((n + 1) / 2); }
 
 // Writes what `values` makes of the sorted keys. `room` says how much of `out` may be written: nonsense follows the n values.
-template <int Rows, class Values> LC_SHARED void sortRows(const int32_t* from, size_t n, Values values, int32_t* out, size_t room) {
+template <int Rows, class Values> LGC_SHARED void sortRows(const int32_t* from, size_t n, Values values, int32_t* out, size_t room) {
   static_assert(Rows % 2 == 0, "lanes are ordered in two rows at a time");
   const Keys last = spreadKey(2147483647);
   Keys v[Rows];
@@ -100,7 +100,7 @@ template <int Rows, class Values> LC_SHARED void sortRows(const int32_t* from, s
 }
 
 // n is 1 to kNetwork.
-template <class Values> LC_FN void sortNetwork(const int32_t* from, size_t n, Values values, int32_t* out, size_t room) {
+template <class Values> LGC_FN void sortNetwork(const int32_t* from, size_t n, Values values, int32_t* out, size_t room) {
   static_assert(kNetworkRows == 16, "one case for every two rows");
   switch ((n - 1) / (2 * kRegister)) {
     case 0: return sortRows<2>(from, n, values, out, room);

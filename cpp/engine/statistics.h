@@ -60,15 +60,15 @@ struct RowShape {
 };
 
 template <unsigned needs, class T> struct Seed {
-  LC_FN static T of(T v, unsigned) { return v; }
+  LGC_FN static T of(T v, unsigned) { return v; }
 };
 template <unsigned needs, class W, int K> struct Seed<needs, Dual<W, K>> {
-  LC_FN static Dual<W, K> of(W v, unsigned bit) {
+  LGC_FN static Dual<W, K> of(W v, unsigned bit) {
     return (needs & bit) ? Dual<W, K>::variable(v, bitsBelow(needs, bit)) : Dual<W, K>::constant(v);
   }
 };
 
-template <unsigned needs, class T> LC_FN Statistics<T> statisticsOf(const Facts<ValueOf<T>>& f, const RowShape& shape) {
+template <unsigned needs, class T> LGC_FN Statistics<T> statisticsOf(const Facts<ValueOf<T>>& f, const RowShape& shape) {
   using V = ValueOf<T>;
   using S = Seed<needs, T>;
   Statistics<T> s;
@@ -105,7 +105,7 @@ template <unsigned needs, class T> LC_FN Statistics<T> statisticsOf(const Facts<
 
 // Turns the partials of a loss into the coefficients of the gradient sweep. e_j is exp((x_j - max) / T).
 template <unsigned needs, class V>
-LC_FN Coefficients<V> coefficientsOf(const V* partial, const Facts<V>& f, const RowShape& shape, V targetWeight) {
+LGC_FN Coefficients<V> coefficientsOf(const V* partial, const Facts<V>& f, const RowShape& shape, V targetWeight) {
   const V zero = broadcast<V>(0), one = broadcast<V>(1), invT = broadcast<V>(shape.inverseTemperature);
   auto at = [&](unsigned bit) -> V { return (needs & bit) ? partial[bitsBelow(needs, bit)] : zero; };
   Coefficients<V> c;

@@ -21,7 +21,7 @@ template <class T> class TinyPairs {
 
   // `count` pairs that follow each other in memory; a lane of `hole` is the entry that its pair leaves out. A bit is set in the result for
   // a pair that this cannot do: with masked entries, or out of the range of T.
-  LC_SHARED unsigned scan(const T* student, const T* teacher, size_t count, const T* hole) {
+  LGC_SHARED unsigned scan(const T* student, const T* teacher, size_t count, const T* hole) {
     count_ = count;
     hole_ = load<W>(hole);
     transposeIn(student, c_, count, x_[0]);
@@ -30,7 +30,7 @@ template <class T> class TinyPairs {
   }
 
   // The sums at one temperature, of eight pairs a half.
-  LC_SHARED void facts(double temperature, bool covariance, PairFacts<V>* f) {
+  LGC_SHARED void facts(double temperature, bool covariance, PairFacts<V>* f) {
     constexpr double nats = 1 / Base<T>::perNat;
     const W zero = broadcast<W>(0), one = broadcast<W>(1);
     const V most = broadcast<V>(sizeof(T) == 4 ? 3.0e38 : 1.7e308);
@@ -93,7 +93,7 @@ template <class T> class TinyPairs {
   }
 
   // The gradients, which stay here until they are stored; 0 where `kept` is.
-  LC_SHARED void gradients(const PairFacts<V>* f, const PairSlopes<V>* slopes, const T* kept) {
+  LGC_SHARED void gradients(const PairFacts<V>* f, const PairSlopes<V>* slopes, const T* kept) {
     V student[2], teacher[2], linear[2], mean[2], atTop[2], atTarget[2], rest[2];
     for (int h = 0; h < H::count; ++h) {
       const PairGradient<V> g = gradientOf(scaling_, side_[0][h], f[h], slopes[h], targeted_);
@@ -124,7 +124,7 @@ template <class T> class TinyPairs {
   void setGradient(size_t r, const T* row) {
     for (size_t j = 0; j < c_; ++j) e_[0][j * L + r] = row[j];
   }
-  LC_SHARED void storeGradients(T* out) const { transposeOut(e_[0], c_, count_, out); }
+  LGC_SHARED void storeGradients(T* out) const { transposeOut(e_[0], c_, count_, out); }
 
  private:
   const PairScaling& scaling_;
@@ -136,9 +136,9 @@ template <class T> class TinyPairs {
   PairSide<V> side_[2][2];  // of student and teacher, in halves
 
   // w, in the base of the exponentials.
-  LC_FN W scaled(int k, size_t j) const { return (load<W>(x_[k] + j * L) - top_[k]) * scale_[k]; }
+  LGC_FN W scaled(int k, size_t j) const { return (load<W>(x_[k] + j * L) - top_[k]) * scale_[k]; }
 
-  LC_SHARED unsigned scanSide(int k, const T* hole) {
+  LGC_SHARED unsigned scanSide(int k, const T* hole) {
     const T* const x = x_[k];
     const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0), one = broadcast<W>(1), origin = load<W>(x);
     W top = low, argMax = zero, sum = zero, index = zero;

@@ -13,26 +13,26 @@ constexpr size_t kTinyColumns = 32;
 template <class T> struct Halves;
 template <> struct Halves<float> {
   static constexpr int count = 2;
-  LC_FN static f64x8 get(f32x16 v, int h) { return h ? high(v) : low(v); }
-  LC_FN static f32x16 join(const f64x8* h) { return narrow(h[0], h[1]); }
+  LGC_FN static f64x8 get(f32x16 v, int h) { return h ? high(v) : low(v); }
+  LGC_FN static f32x16 join(const f64x8* h) { return narrow(h[0], h[1]); }
 };
 template <> struct Halves<double> {
   static constexpr int count = 1;
-  LC_FN static f64x8 get(f64x8 v, int) { return v; }
-  LC_FN static f64x8 join(const f64x8* h) { return h[0]; }
+  LGC_FN static f64x8 get(f64x8 v, int) { return v; }
+  LGC_FN static f64x8 join(const f64x8* h) { return h[0]; }
 };
 
 // Buffers hold one column of L rows a vector. Groups of columns cover the rows; the last one overlaps the one before.
-template <size_t Columns, class F> LC_FN void forGroups(size_t columns, F&& group) {
+template <size_t Columns, class F> LGC_FN void forGroups(size_t columns, F&& group) {
   size_t j = 0;
   for (; j + Columns <= columns; j += Columns) group(j);
   if (j < columns) group(columns - Columns);
 }
 
-template <class T> LC_SHARED void transposeIn(const T* rows, size_t columns, size_t count, T* buffer) {
+template <class T> LGC_SHARED void transposeIn(const T* rows, size_t columns, size_t count, T* buffer) {
   constexpr size_t L = lanes<Vec<T>>, few = kTurned<T>;
   if (count == L && columns >= few) {
-    forGroups<few>(columns, [&](size_t j) LC_LAMBDA {
+    forGroups<few>(columns, [&](size_t j) LGC_LAMBDA {
       Vec<T> column[few];
       loadTurned(rows + j, columns, column);
       for (size_t q = 0; q < few; ++q) store(buffer + (j + q) * L, column[q]);
@@ -43,11 +43,11 @@ template <class T> LC_SHARED void transposeIn(const T* rows, size_t columns, siz
     for (size_t r = 0; r < L; ++r) buffer[j * L + r] = r < count ? rows[r * columns + j] : T(0);
 }
 
-template <class T> LC_SHARED void transposeOut(const T* buffer, size_t columns, size_t count, T* rows) {
+template <class T> LGC_SHARED void transposeOut(const T* buffer, size_t columns, size_t count, T* rows) {
   constexpr size_t L = lanes<Vec<T>>;
   if (count == L && columns >= 4) {
     for (size_t r = 0; r < L; r += 4)
-      forGroups<4>(columns, [&](size_t j) LC_LAMBDA { transposeFour(buffer + j * L + r, L, rows + r * columns + j, columns); });
+      forGroups<4>(columns, [&](size_t j) LGC_LAMBDA { transposeFour(buffer + j * L + r, L, rows + r * columns + j, columns); });
     return;
   }
   for (size_t r = 0; r < count; ++r)
@@ -58,7 +58,7 @@ template <class T> LC_SHARED void transposeOut(const T* buffer, size_t columns, 
 template <class T> struct TinySum {
   Vec<T> max, argMax, others;
 };
-template <class T> LC_SHARED TinySum<T> tinySum(const T* x, size_t columns, double inverseTemperature, T* e) {
+template <class T> LGC_SHARED TinySum<T> tinySum(const T* x, size_t columns, double inverseTemperature, T* e) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   const W low = broadcast<W>(-__builtin_huge_val()), zero = broadcast<W>(0),

@@ -14,30 +14,30 @@ struct FloatKeys {
 
   static constexpr int32_t nan = 0x7fc00000, infinity = 0x7f800000, magnitude = 0x7fffffff, sign = -magnitude - 1;
 
-  LC_FN Keys key(Keys bits) const {
+  LGC_FN Keys key(Keys bits) const {
     bits ^= spreadKey(flip);
     const Keys ordered = bits ^ ((bits >> 31) & spreadKey(magnitude));
     return (bits & spreadKey(magnitude)) > spreadKey(infinity) ? spreadKey(nan) : ordered;
   }
   // The bits of the value.
-  LC_FN Keys operator()(Keys key) const { return key ^ ((key >> 31) & spreadKey(magnitude)) ^ ((key < spreadKey(nan)) & spreadKey(flip)); }
+  LGC_FN Keys operator()(Keys key) const { return key ^ ((key >> 31) & spreadKey(magnitude)) ^ ((key < spreadKey(nan)) & spreadKey(flip)); }
 };
 struct KeepKeys {
-  LC_FN Keys operator()(Keys key) const { return key; }
+  LGC_FN Keys operator()(Keys key) const { return key; }
 };
 // Neither NaN nor zero, to fill a register with.
 constexpr int32_t kOneBits = 0x3f800000;
 
 // Every register of a row, the last one as far back as it must be: body(i) may be done twice for the same place.
-template <class F> LC_FN void overRegisters(size_t n, F&& body) {
+template <class F> LGC_FN void overRegisters(size_t n, F&& body) {
   for (size_t i = 0; i + kRegister <= n; i += kRegister) body(i);
   if (n % kRegister) body(n - kRegister);
 }
 
 // Reads each value once. Which zeros there are: bit 0 for keys of -1, bit 1 for keys of 0.
-LC_FN unsigned makeKeys(const float* x, size_t n, FloatKeys keys, int32_t* list) {
+LGC_FN unsigned makeKeys(const float* x, size_t n, FloatKeys keys, int32_t* list) {
   Keys negative{}, positive{};
-  const auto make = [&](const void* from, int32_t* to) LC_LAMBDA {
+  const auto make = [&](const void* from, int32_t* to) LGC_LAMBDA {
     const Keys key = keys.key(loadKeys(from));
     storeKeys(to, key);
     negative |= key == spreadKey(-1);
@@ -50,14 +50,14 @@ LC_FN unsigned makeKeys(const float* x, size_t n, FloatKeys keys, int32_t* list)
     make(edge, edge);
     for (size_t i = 0; i < n; ++i) list[i] = edge[i];
   } else {
-    overRegisters(n, [&](size_t i) LC_LAMBDA { make(x + i, list + i); });
+    overRegisters(n, [&](size_t i) LGC_LAMBDA { make(x + i, list + i); });
   }
   return (keyMask(negative) ? 1u : 0u) | (keyMask(positive) ? 2u : 0u);
 }
 constexpr unsigned kBothZeros = 3;
 
 // Keys below the pivot go to the front of `to`, the others to its end; returns how many are below. n is at least two registers.
-LC_FN size_t partitionKeys(const int32_t* from, size_t n, int32_t pivot, int32_t* to) {
+LGC_FN size_t partitionKeys(const int32_t* from, size_t n, int32_t pivot, int32_t* to) {
   const Keys pivots = spreadKey(pivot);
   size_t i = n % kRegister, gap = n - i;
   size_t low = splitFirstKeys(loadKeys(from), static_cast<unsigned>(i), pivots, to, to + n);
@@ -70,16 +70,16 @@ LC_FN size_t partitionKeys(const int32_t* from, size_t n, int32_t pivot, int32_t
   return low;
 }
 
-LC_FN Keys middle(Keys a, Keys b, Keys c) { return larger(smaller(a, b), smaller(larger(a, b), c)); }
+LGC_FN Keys middle(Keys a, Keys b, Keys c) { return larger(smaller(a, b), smaller(larger(a, b), c)); }
 
 // From here on a sample costs little beside the partition.
 constexpr size_t kSampledList = 4096;
 
 // A key near the median, by a sample of the list; or by medians of three in three registers of it.
-LC_FN int32_t pivotOf(const int32_t* from, size_t n, bool sampled) {
+LGC_FN int32_t pivotOf(const int32_t* from, size_t n, bool sampled) {
   if (!sampled && n < kSampledList) {
     // No simple parts of the list, which a pattern could repeat in.
-    const auto at = [&](size_t part) LC_LAMBDA { return loadKeys(from + (n - kRegister) * part / 256); };
+    const auto at = [&](size_t part) LGC_LAMBDA { return loadKeys(from + (n - kRegister) * part / 256); };
     const Keys across = middle(at(37), at(113), at(211));
     const Keys pairs = middle(across, exchangeLanes<1>(across), exchangeLanes<2>(across));
     return middle(pairs, exchangeLanes<3>(pairs), exchangeLanes<kKeyLanes - 1>(pairs))[0];
@@ -92,7 +92,7 @@ LC_FN int32_t pivotOf(const int32_t* from, size_t n, bool sampled) {
   return sample[count / 2];
 }
 
-LC_FN void fillValue(int32_t key, FloatKeys keys, int32_t* out, size_t n) {
+LGC_FN void fillValue(int32_t key, FloatKeys keys, int32_t* out, size_t n) {
   const int32_t bits = keys(spreadKey(key))[0];
   for (size_t i = 0; i < n; ++i) __builtin_memcpy(out + i, &bits, sizeof bits);
 }
@@ -103,7 +103,7 @@ struct Split {
   bool done;
 };
 // One step of quicksort into `to`.
-LC_FN Split splitList(const int32_t* from, size_t n, int32_t* to, FloatKeys keys, int32_t* out, bool sampled) {
+LGC_FN Split splitList(const int32_t* from, size_t n, int32_t* to, FloatKeys keys, int32_t* out, bool sampled) {
   const int32_t pivot = pivotOf(from, n, sampled);
   const size_t low = partitionKeys(from, n, pivot, to);
   if (low > 0) return {low, false};
@@ -113,21 +113,21 @@ LC_FN Split splitList(const int32_t* from, size_t n, int32_t* to, FloatKeys keys
   return {equal, true};
 }
 
-LC_SHARED void radixSortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys keys, int32_t* out) {
+LGC_SHARED void radixSortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys keys, int32_t* out) {
   uint32_t* from = reinterpret_cast<uint32_t*>(list);
   for (size_t i = 0; i < n; ++i) from[i] ^= 1u << 31;
   const uint32_t* sorted = radixSort<11, 3>(from, reinterpret_cast<uint32_t*>(spare), n, KeepItems{});
   const Keys top = spreadKey(FloatKeys::sign);
-  overRegisters(n, [&](size_t i) LC_LAMBDA { storeKeys(out + i, keys(loadKeys(sorted + i) ^ top)); });
+  overRegisters(n, [&](size_t i) LGC_LAMBDA { storeKeys(out + i, keys(loadKeys(sorted + i) ^ top)); });
 }
 
 // How many splits a list of n keys may take: twice as many as good ones are. Lane by lane, the splits of a long list cost more than a
 // radix sort.
-constexpr size_t kLongestSplit = LC_LEVEL_ID == LC_LEVEL_ID_portable ? kLongSort - 1 : ~size_t{0};
-LC_FN int splitsOf(size_t n) { return n > kLongestSplit ? 0 : 2 * (64 - __builtin_clzll(n | 1)); }
+constexpr size_t kLongestSplit = LGC_LEVEL_ID == LGC_LEVEL_ID_portable ? kLongSort - 1 : ~size_t{0};
+LGC_FN int splitsOf(size_t n) { return n > kLongestSplit ? 0 : 2 * (64 - __builtin_clzll(n | 1)); }
 
 // The values of the keys in order. `spare` holds n keys, `room` is what of `out` may be written.
-LC_SHARED void sortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys keys, int32_t* out, size_t room, int splits) {
+LGC_SHARED void sortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys keys, int32_t* out, size_t room, int splits) {
   bool sampled = false;
   while (n > kNetwork) {
     if (splits-- == 0) return radixSortKeys(list, spare, n, keys, out);
@@ -147,18 +147,19 @@ LC_SHARED void sortKeys(int32_t* list, int32_t* spare, size_t n, FloatKeys keys,
 }
 
 // A row that is in order or in reverse is written at once.
-LC_FN bool isRising(const int32_t* list, size_t n, size_t before, size_t after) {
+LGC_FN bool isRising(const int32_t* list, size_t n, size_t before, size_t after) {
   for (size_t i = 0; i + 1 + kRegister <= n; i += kRegister)
     if (keyMask(loadKeys(list + i + before) > loadKeys(list + i + after))) return false;
   return !keyMask(loadKeys(list + n - 1 - kRegister + before) > loadKeys(list + n - 1 - kRegister + after));
 }
-LC_SHARED bool writeOrdered(const int32_t* list, size_t n, FloatKeys keys, int32_t* out) {
+LGC_SHARED bool writeOrdered(const int32_t* list, size_t n, FloatKeys keys, int32_t* out) {
   if (isRising(list, n, 0, 1)) {
-    overRegisters(n, [&](size_t i) LC_LAMBDA { storeKeys(out + i, keys(loadKeys(list + i))); });
+    overRegisters(n, [&](size_t i) LGC_LAMBDA { storeKeys(out + i, keys(loadKeys(list + i))); });
     return true;
   }
   if (!isRising(list, n, 1, 0)) return false;
-  overRegisters(n, [&](size_t i) LC_LAMBDA { storeKeys(out + i, keys(exchangeLanes<kKeyLanes - 1>(loadKeys(list + n - kRegister - i)))); });
+  overRegisters(n,
+                [&](size_t i) LGC_LAMBDA { storeKeys(out + i, keys(exchangeLanes<kKeyLanes - 1>(loadKeys(list + n - kRegister - i)))); });
   return true;
 }
 
@@ -199,7 +200,7 @@ class ZeroSigns {
 };
 
 // Less than a register. False, and nothing written, if zeros of both signs are there.
-LC_FN bool sortFewFloats(const float* x, size_t n, FloatKeys keys, float* out) {
+LGC_FN bool sortFewFloats(const float* x, size_t n, FloatKeys keys, float* out) {
   int32_t edge[2 * kRegister];
   storeKeys(edge, spreadKey(FloatKeys::nan));
   for (size_t i = 0; i < n; ++i) __builtin_memcpy(edge + i, x + i, sizeof *x);
@@ -211,7 +212,7 @@ LC_FN bool sortFewFloats(const float* x, size_t n, FloatKeys keys, float* out) {
   return true;
 }
 
-LC_SHARED void sortFloats(const float* x, size_t n, bool descending, float* out, void* scratch) {
+LGC_SHARED void sortFloats(const float* x, size_t n, bool descending, float* out, void* scratch) {
   const FloatKeys keys{descending ? FloatKeys::sign : 0};
   if (n < kRegister && sortFewFloats(x, n, keys, out)) return;
   int32_t *list = static_cast<int32_t*>(scratch), *spare = list + n, *values = reinterpret_cast<int32_t*>(out);

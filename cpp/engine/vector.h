@@ -8,10 +8,10 @@ namespace LOGITCORE_LEVEL {
 
 constexpr size_t kChunk = 16 * kBlock;
 
-template <class T> LC_FN Vec<T> readLanes(const T* p, size_t count, double fill = 0) {
+template <class T> LGC_FN Vec<T> readLanes(const T* p, size_t count, double fill = 0) {
   return count == lanes<Vec<T>> ? load<Vec<T>>(p) : loadFirst<Vec<T>>(p, count, static_cast<T>(fill));
 }
-template <class T> LC_FN void writeLanes(T* p, Vec<T> v, size_t count) {
+template <class T> LGC_FN void writeLanes(T* p, Vec<T> v, size_t count) {
   if (count == lanes<Vec<T>>)
     store(p, v);
   else
@@ -48,7 +48,7 @@ template <class T, int K, class F> inline bool sumOver(Call& call, size_t n, dou
 
 // sums[k] += terms over [begin, end) of I arrays in double lanes, where products of float32 numbers are exact. terms(const f64x8* x,
 // f64x8* out) of zeros must be zeros.
-template <class T, int I, int K, class F> LC_FN void wideSums(const T* const* arrays, size_t begin, size_t end, double* sums, F&& terms) {
+template <class T, int I, int K, class F> LGC_FN void wideSums(const T* const* arrays, size_t begin, size_t end, double* sums, F&& terms) {
   using W = Vec<T>;
   using H = Halves<T>;
   constexpr size_t L = lanes<W>;

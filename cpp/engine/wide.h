@@ -9,15 +9,15 @@ namespace LOGITCORE_LEVEL {
 
 constexpr size_t kWide = 8;
 
-LC_FN f64x8 readWide(const double* p, size_t count, double fill = 0) { return loadFirst<f64x8>(p, static_cast<int>(count), fill); }
-LC_FN f64x8 readWide(const float* p, size_t count, double fill = 0) {
+LGC_FN f64x8 readWide(const double* p, size_t count, double fill = 0) { return loadFirst<f64x8>(p, static_cast<int>(count), fill); }
+LGC_FN f64x8 readWide(const float* p, size_t count, double fill = 0) {
   return low(loadFirst<f32x16>(p, static_cast<int>(count), static_cast<float>(fill)));
 }
-LC_FN void writeWide(double* p, f64x8 v, size_t count) { storeFirst(p, v, static_cast<int>(count)); }
-LC_FN void writeWide(float* p, f64x8 v, size_t count) { storeFirst(p, narrow(v, v), static_cast<int>(count)); }
+LGC_FN void writeWide(double* p, f64x8 v, size_t count) { storeFirst(p, v, static_cast<int>(count)); }
+LGC_FN void writeWide(float* p, f64x8 v, size_t count) { storeFirst(p, narrow(v, v), static_cast<int>(count)); }
 
 // term(i, count) over one row, in its order; what lies beyond count is ignored.
-template <class F> LC_FN double rowSumWide(size_t n, F&& term) {
+template <class F> LGC_FN double rowSumWide(size_t n, F&& term) {
   f64x8 acc = broadcast<f64x8>(0);
   for (size_t i = 0; i < n; i += kWide) {
     const size_t count = n - i < kWide ? n - i : kWide;
@@ -28,7 +28,7 @@ template <class F> LC_FN double rowSumWide(size_t n, F&& term) {
 }
 
 template <class A, class B> inline double dotWide(const A* a, const B* b, size_t n) {
-  return rowSumWide(n, [&](size_t i, size_t count) LC_LAMBDA { return readWide(a + i, count) * readWide(b + i, count); });
+  return rowSumWide(n, [&](size_t i, size_t count) LGC_LAMBDA { return readWide(a + i, count) * readWide(b + i, count); });
 }
 
 // A Euclidean norm from squares(scale), the sum of squares of the scaled values: doubles beyond 1e150 or below 1e-140 are
@@ -41,7 +41,7 @@ template <class T, class F> inline double normFrom(F&& squares) {
 }
 template <class T> inline double rowNorm(const T* x, size_t n) {
   return normFrom<T>([&](double scale) {
-    return rowSumWide(n, [&](size_t i, size_t count) LC_LAMBDA {
+    return rowSumWide(n, [&](size_t i, size_t count) LGC_LAMBDA {
       const f64x8 v = readWide(x + i, count) * scale;
       return v * v;
     });

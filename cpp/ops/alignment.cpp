@@ -12,7 +12,7 @@ constexpr Output kGradPolicy = gradient("gradStudent", "b,t,c", "student");
 constexpr Option kLengthNormalize = boolean("lengthNormalize", true);
 
 // (x - log Z_x) - (y - log Z_y) of shifted logits, 0 where both are dead.
-LC_FN f64x8 logRatio(const WideSoftmax& p, f64x8 x, const WideSoftmax& q, f64x8 y) {
+LGC_FN f64x8 logRatio(const WideSoftmax& p, f64x8 x, const WideSoftmax& q, f64x8 y) {
   const f64x8 a = p.shifted(x), b = q.shifted(y), dead = broadcast<f64x8>(-kInfinity);
   return select((a == dead) & (b == dead), broadcast<f64x8>(0), (a - b) - (p.logSum - q.logSum));
 }
@@ -28,12 +28,12 @@ struct DpoTokenReward {
   template <class T> static void run(Call& call) {
     const Sequences seq(call);
     const size_t c = call.columns;
-    const T* dpo = LC_INPUT(T, call, logitsDpo);
-    const T* ref = LC_INPUT(T, call, logitsRef);
-    T* tokens = LC_OUTPUT(T, call, tokenReward);
-    T* sums = LC_OUTPUT(T, call, sequenceReward);
-    T* distribution = LC_OUTPUT(T, call, distribution);
-    const double beta = LC_OPTION(call, beta);
+    const T* dpo = LGC_INPUT(T, call, logitsDpo);
+    const T* ref = LGC_INPUT(T, call, logitsRef);
+    T* tokens = LGC_OUTPUT(T, call, tokenReward);
+    T* sums = LGC_OUTPUT(T, call, sequenceReward);
+    T* distribution = LGC_OUTPUT(T, call, distribution);
+    const double beta = LGC_OPTION(call, beta);
     Scratch<double> rewards(call, seq.positions());
     if (!rewards) return;
     double* values = rewards;
@@ -74,12 +74,12 @@ struct AlignDistilTeacher {
   template <class T> static void run(Call& call) {
     const AlignTeacher rule(call);
     const size_t c = call.columns;
-    const T* dpo = LC_INPUT(T, call, logitsDpo);
-    const T* ref = LC_INPUT(T, call, logitsRef);
-    T* out = LC_OUTPUT(T, call, out);
-    T* weight = LC_OUTPUT(T, call, weight);
-    T* coef = LC_OUTPUT(T, call, coef);
-    T* tvd = LC_OUTPUT(T, call, tvd);
+    const T* dpo = LGC_INPUT(T, call, logitsDpo);
+    const T* ref = LGC_INPUT(T, call, logitsRef);
+    T* out = LGC_OUTPUT(T, call, out);
+    T* weight = LGC_OUTPUT(T, call, weight);
+    T* coef = LGC_OUTPUT(T, call, coef);
+    T* tvd = LGC_OUTPUT(T, call, tvd);
     parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t at = begin; at < end; ++at) {
         const double distance = rowDistance(dpo + at * c, ref + at * c, c), w = rule.weight(distance);
@@ -108,13 +108,13 @@ template <class T, class Q> inline TokenLoss tokenLoss(const T* student, const Q
   const WideRow<T> z{student};
   const WideSoftmax p = wideSoftmax(c, studentScale, z), q = wideSoftmax(c, teacherScale, teacher);
   const f64x8 dead = broadcast<f64x8>(-kInfinity), zero = broadcast<f64x8>(0);
-  const double divergence = p.inverse * rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+  const double divergence = p.inverse * rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
                               const f64x8 x = p.shifted(z(i, count));
                               return expected(x == dead, expFlush(x), x - q.shifted(teacher(i, count)));
                             });
   double mean = 0;
   if (reward)
-    mean = p.inverse * rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+    mean = p.inverse * rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
              const f64x8 x = p.shifted(z(i, count));
              return expected(x == dead, expFlush(x), readWide(reward + i, count));
            });
@@ -184,12 +184,12 @@ struct AlignDistilLoss {
     const AlignTeacher rule(call);
     const Sequences seq(call);
     const size_t c = call.columns;
-    const T* student = LC_INPUT(T, call, student);
-    const T* dpo = LC_INPUT(T, call, logitsDpo);
-    const T* ref = LC_INPUT(T, call, logitsRef);
-    T* grad = LC_OUTPUT(T, call, gradStudent);
-    const double studentScale = 1 / LC_OPTION(call, studentTemperature);
-    const double teacherScale = rule.mode == kGkd ? 1.0 : 1 / LC_OPTION(call, temperature);
+    const T* student = LGC_INPUT(T, call, student);
+    const T* dpo = LGC_INPUT(T, call, logitsDpo);
+    const T* ref = LGC_INPUT(T, call, logitsRef);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
+    const double studentScale = 1 / LGC_OPTION(call, studentTemperature);
+    const double teacherScale = rule.mode == kGkd ? 1.0 : 1 / LGC_OPTION(call, temperature);
     const PositionShare share(call, seq);
     Scratch<double> losses(call, seq.positions());
     if (!losses) return;
@@ -217,11 +217,11 @@ struct RlhfTokenLoss {
   template <class T> static void run(Call& call) {
     const Sequences seq(call);
     const size_t c = call.columns, n = seq.positions();
-    const T* student = LC_INPUT(T, call, student);
-    const T* reward = LC_INPUT(T, call, reward);
-    const T* ref = LC_INPUT(T, call, logitsRef);
-    T* grad = LC_OUTPUT(T, call, gradStudent);
-    const double klCoef = LC_OPTION(call, klCoef);
+    const T* student = LGC_INPUT(T, call, student);
+    const T* reward = LGC_INPUT(T, call, reward);
+    const T* ref = LGC_INPUT(T, call, logitsRef);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
+    const double klCoef = LGC_OPTION(call, klCoef);
     const PositionShare share(call, seq);
     Scratch<double> values(call, 3 * n);
     if (!values) return;
@@ -252,10 +252,10 @@ struct AlignDistilStats {
   template <class T> static void run(Call& call) {
     const Sequences seq(call);
     const size_t c = call.columns, n = seq.positions();
-    const T* student = LC_INPUT(T, call, student);
-    const T* dpo = LC_INPUT(T, call, logitsDpo);
-    const T* ref = LC_INPUT(T, call, logitsRef);
-    const double beta = LC_OPTION(call, beta);
+    const T* student = LGC_INPUT(T, call, student);
+    const T* dpo = LGC_INPUT(T, call, logitsDpo);
+    const T* ref = LGC_INPUT(T, call, logitsRef);
+    const double beta = LGC_OPTION(call, beta);
     Scratch<double> values(call, 5 * n);
     if (!values) return;
     double* reward = values;
@@ -265,29 +265,29 @@ struct AlignDistilStats {
       const WideRow<T> z{student + at * c}, d{dpo + at * c}, r{ref + at * c};
       const WideSoftmax p = wideSoftmax(c, 1, z), q = wideSoftmax(c, 1, d), o = wideSoftmax(c, 1, r);
       const f64x8 dead = broadcast<f64x8>(-kInfinity);
-      const auto mean = [&](const WideSoftmax& of, const WideRow<T>& row, auto&& value) LC_LAMBDA {
-        return of.inverse * rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+      const auto mean = [&](const WideSoftmax& of, const WideRow<T>& row, auto&& value) LGC_LAMBDA {
+        return of.inverse * rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
                  const f64x8 x = of.shifted(row(i, count));
                  return expected(x == dead, expFlush(x), value(i, count));
                });
       };
-      const auto gain = [&](size_t i, size_t count) LC_LAMBDA { return logRatio(q, d(i, count), o, r(i, count)); };
+      const auto gain = [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(q, d(i, count), o, r(i, count)); };
       reward[at] = beta * mean(p, z, gain);
       dpoReward[at] = beta * mean(q, d, gain);
-      initKl[at] = mean(p, z, [&](size_t i, size_t count) LC_LAMBDA { return logRatio(p, z(i, count), o, r(i, count)); });
-      teacherKl[at] = mean(p, z, [&](size_t i, size_t count) LC_LAMBDA { return logRatio(p, z(i, count), q, d(i, count)); });
+      initKl[at] = mean(p, z, [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(p, z(i, count), o, r(i, count)); });
+      teacherKl[at] = mean(p, z, [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(p, z(i, count), q, d(i, count)); });
       const size_t y = static_cast<size_t>(seq.targets[at]);
       tokenReward[at] =
           beta * get(logRatio(q, broadcast<f64x8>(static_cast<double>(d.x[y])), o, broadcast<f64x8>(static_cast<double>(r.x[y]))), 0);
     });
-    LC_NUMBER(call, expectedReward) = seq.average(reward, false);
-    LC_NUMBER(call, dpoExpectedReward) = seq.average(dpoReward, false);
-    LC_NUMBER(call, sequenceReward) = seq.average(tokenReward, false);
-    LC_NUMBER(call, tokenReward) = seq.average(tokenReward, true);
-    LC_NUMBER(call, sequenceInitKl) = seq.average(initKl, false);
-    LC_NUMBER(call, tokenInitKl) = seq.average(initKl, true);
-    LC_NUMBER(call, sequenceTeacherKl) = seq.average(teacherKl, false);
-    LC_NUMBER(call, tokenTeacherKl) = seq.average(teacherKl, true);
+    LGC_NUMBER(call, expectedReward) = seq.average(reward, false);
+    LGC_NUMBER(call, dpoExpectedReward) = seq.average(dpoReward, false);
+    LGC_NUMBER(call, sequenceReward) = seq.average(tokenReward, false);
+    LGC_NUMBER(call, tokenReward) = seq.average(tokenReward, true);
+    LGC_NUMBER(call, sequenceInitKl) = seq.average(initKl, false);
+    LGC_NUMBER(call, tokenInitKl) = seq.average(initKl, true);
+    LGC_NUMBER(call, sequenceTeacherKl) = seq.average(teacherKl, false);
+    LGC_NUMBER(call, tokenTeacherKl) = seq.average(teacherKl, true);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

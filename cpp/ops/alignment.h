@@ -42,7 +42,7 @@ struct AlignTeacher {
   double coefficient(double w) const { return mode == kGkd ? 1.0 : adaptive() ? beta / w : klCoef; }
 
   // z_d + w (z_d - z_r), or z_r + w (z_d - z_r).
-  LC_FN f64x8 logits(f64x8 dpo, f64x8 ref, double w) const {
+  LGC_FN f64x8 logits(f64x8 dpo, f64x8 ref, double w) const {
     if (mode == kGkd) return dpo;
     const f64x8 dead = broadcast<f64x8>(-kInfinity);
     const bool contrast = mode == kAlignDistil || mode == kTheorem1Contrast;
@@ -57,7 +57,7 @@ struct AlignTeacher {
 template <class T> inline double rowDistance(const T* dpo, const T* ref, size_t c) {
   const WideRow<T> d{dpo}, r{ref};
   const WideSoftmax p = wideSoftmax(c, 1, d), q = wideSoftmax(c, 1, r);
-  return rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+  return rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
     return abs(expFlush(p.shifted(d(i, count))) * p.inverse - expFlush(q.shifted(r(i, count))) * q.inverse);
   });
 }
@@ -67,7 +67,7 @@ template <class T> struct TeacherRow {
   const T* dpo;
   const T* ref;
   double w;
-  LC_FN f64x8 operator()(size_t i, size_t count) const {
+  LGC_FN f64x8 operator()(size_t i, size_t count) const {
     return rule.logits(readWide(dpo + i, count, -kInfinity), readWide(ref + i, count, -kInfinity), w);
   }
 };

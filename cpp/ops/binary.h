@@ -12,7 +12,7 @@ constexpr Output kElementLoss = reduced("loss", "*,c");
 // Both sides of a logit from one exponential of -|x|, so that neither is 1 minus the other.
 template <class W> struct Sides {
   W sigmoid, minusSigmoid, softplus, minusSoftplus;  // of x and of -x
-  LC_FN explicit Sides(W x) {
+  LGC_FN explicit Sides(W x) {
     const W zero = broadcast<W>(0), one = broadcast<W>(1);
     const W e = exp(-abs(x)), large = one / (one + e), small = e * large, rest = log1p(e);
     const auto positive = x > zero;
@@ -24,7 +24,7 @@ template <class W> struct Sides {
 };
 
 // a x with 0 * Infinity = 0: an outcome of no weight has no loss.
-template <class W> LC_FN W weighted(W a, W x) { return select(a == broadcast<W>(0), broadcast<W>(0), a * x); }
+template <class W> LGC_FN W weighted(W a, W x) { return select(a == broadcast<W>(0), broadcast<W>(0), a * x); }
 
 template <class D> inline double elementScale(const Call& call) {
   return reductionOf<D>(call) == kReduceMean ? reciprocalOrZero(static_cast<double>(call.inputLength[0])) : 1.0;
@@ -41,7 +41,7 @@ struct BceWithLogits {
 
   double scale;
   explicit BceWithLogits(const Call& call) : scale(elementScale<BceWithLogits>(call)) {}
-  template <class W> LC_FN void lane(const W* x, const W* column, W& loss, W* out) const {
+  template <class W> LGC_FN void lane(const W* x, const W* column, W& loss, W* out) const {
     const Sides<W> s(x[0]);
     const W yes = x[1] * column[1], no = broadcast<W>(1) - x[1], w = column[0] * broadcast<W>(scale);
     loss = weighted(w, weighted(yes, s.minusSoftplus) + weighted(no, s.softplus));
@@ -59,14 +59,14 @@ struct SigmoidFocalLoss {
 
   double gamma, alpha, scale;
   explicit SigmoidFocalLoss(const Call& call)
-      : gamma(LC_OPTION(call, gamma)), alpha(LC_OPTION(call, alpha)), scale(elementScale<SigmoidFocalLoss>(call)) {}
-  template <class W> LC_FN W power(W x) const {
+      : gamma(LGC_OPTION(call, gamma)), alpha(LGC_OPTION(call, alpha)), scale(elementScale<SigmoidFocalLoss>(call)) {}
+  template <class W> LGC_FN W power(W x) const {
     if (gamma == 2) return x * x;
     if (gamma == 1) return x;
     if (gamma == 0) return broadcast<W>(1);
     return pow(x, broadcast<W>(gamma));
   }
-  template <class W> LC_FN void lane(const W* x, const W*, W& loss, W* out) const {
+  template <class W> LGC_FN void lane(const W* x, const W*, W& loss, W* out) const {
     const W zero = broadcast<W>(0), one = broadcast<W>(1), y = x[1], no = one - y;
     const Sides<W> s(x[0]);
     const W bce = weighted(y, s.minusSoftplus) + weighted(no, s.softplus);

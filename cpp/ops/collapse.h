@@ -118,7 +118,7 @@ struct NeuralCollapse {
           const T* w = weight + k * s.d;
           const double* mu = mean + k * s.d;
           const double logit = (bias ? static_cast<double>(bias[k]) : 0.0) + dotWide(h, w, s.d);
-          const double distance = rowSumWide(s.d, [&](size_t t, size_t count) LC_LAMBDA {
+          const double distance = rowSumWide(s.d, [&](size_t t, size_t count) LGC_LAMBDA {
             const f64x8 off = readWide(h + t, count) - readWide(mu + t, count);
             return off * off;
           });
@@ -138,35 +138,35 @@ struct NeuralCollapse {
   }
 
   template <class T> static void run(Call& call) {
-    const T *features = LC_INPUT(T, call, features), *weight = LC_INPUT(T, call, weight), *bias = LC_INPUT(T, call, bias);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const T *features = LGC_INPUT(T, call, features), *weight = LGC_INPUT(T, call, weight), *bias = LGC_INPUT(T, call, bias);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const size_t d = call.dims[static_cast<int>('d')];
     const Shape s{call.rows, call.columns, d};
     Scratch<double> mean(call, s.c * s.d), centred(call, s.c * d), products(call, s.c * s.c, false);
     if (!mean || !centred || !products || !means(call, features, targets, s, mean, centred)) return;
-    T* out = LC_OUTPUT(T, call, classMeans);
+    T* out = LGC_OUTPUT(T, call, classMeans);
     roundTo(mean, s.c * d, out);
     const double* m = centred;
     multiply<double>(call, s.c, s.c, d, rowMajor(m, d), transposed(rowMajor(m, d)), products);
-    LC_NUMBER(call, nc1) = withinOverBetween(call, features, targets, s, mean, m, products);
+    LGC_NUMBER(call, nc1) = withinOverBetween(call, features, targets, s, mean, m, products);
     if (call.outOfMemory) return;
     const Spread found = spreadOf(products, s.c);
-    LC_NUMBER(call, nc2Norm) = found.norm;
-    LC_NUMBER(call, nc2Angle) = found.angle;
-    LC_NUMBER(call, nc2MaxAngle) = found.maxAngle;
+    LGC_NUMBER(call, nc2Norm) = found.norm;
+    LGC_NUMBER(call, nc2Angle) = found.angle;
+    LGC_NUMBER(call, nc2MaxAngle) = found.maxAngle;
     if (!weight) return;
     const double between = reciprocalOrZero(sqrt(dotWide(m, m, s.c * s.d)));
-    LC_NUMBER(call, nc4) = disagreement(call, features, weight, bias, s, mean);
+    LGC_NUMBER(call, nc4) = disagreement(call, features, weight, bias, s, mean);
     // The means are not needed any more.
     double* w = mean;
     widen(weight, s.c * d, w);
     multiply<double>(call, s.c, s.c, d, rowMajor<double>(w, d), transposed(rowMajor<double>(w, d)), products);
     const Spread head = spreadOf(products, s.c);
-    LC_NUMBER(call, weightNorm) = head.norm;
-    LC_NUMBER(call, weightAngle) = head.angle;
-    LC_NUMBER(call, weightMaxAngle) = head.maxAngle;
+    LGC_NUMBER(call, weightNorm) = head.norm;
+    LGC_NUMBER(call, weightAngle) = head.angle;
+    LGC_NUMBER(call, weightMaxAngle) = head.maxAngle;
     const f64x8 ours = broadcast<f64x8>(reciprocalOrZero(sqrt(dotWide(w, w, s.c * s.d)))), theirs = broadcast<f64x8>(between);
-    LC_NUMBER(call, nc3) = rowSumWide(s.c * s.d, [&](size_t t, size_t count) LC_LAMBDA {
+    LGC_NUMBER(call, nc3) = rowSumWide(s.c * s.d, [&](size_t t, size_t count) LGC_LAMBDA {
       const f64x8 off = readWide(w + t, count) * ours - readWide(m + t, count) * theirs;
       return off * off;
     });
@@ -177,18 +177,18 @@ struct NeuralCollapse {
 // Without a classifier the option says how many classes there are, or else the largest target.
 inline bool checkClasses(Call& call) {
   constexpr const Record& record = NeuralCollapse::record;
-  const bool bound = LC_INPUT(void, call, weight) || LC_INPUT(void, call, bias), given = LC_GIVEN(call, numClasses);
+  const bool bound = LGC_INPUT(void, call, weight) || LGC_INPUT(void, call, bias), given = LGC_GIVEN(call, numClasses);
   if (!bound) {
     int32_t last = 0;
     for (size_t i = 0; i < call.rows && !given; ++i)
-      last = LC_INPUT(int32_t, call, targets)[i] > last ? LC_INPUT(int32_t, call, targets)[i] : last;
-    call.columns = given ? static_cast<size_t>(LC_OPTION(call, numClasses)) : static_cast<size_t>(last) + 1;
+      last = LGC_INPUT(int32_t, call, targets)[i] > last ? LGC_INPUT(int32_t, call, targets)[i] : last;
+    call.columns = given ? static_cast<size_t>(LGC_OPTION(call, numClasses)) : static_cast<size_t>(last) + 1;
     call.dims[static_cast<int>('c')] = call.columns;
   }
   const double classes = static_cast<double>(call.columns);
-  if (given && LC_OPTION(call, numClasses) != classes) {
-    __builtin_snprintf(call.error, sizeof call.error, "options.numClasses is %.0f, expected %.0f as in %s", LC_OPTION(call, numClasses),
-                       classes, LC_INPUT(void, call, weight) ? "weight" : "options.bias");
+  if (given && LGC_OPTION(call, numClasses) != classes) {
+    __builtin_snprintf(call.error, sizeof call.error, "options.numClasses is %.0f, expected %.0f as in %s", LGC_OPTION(call, numClasses),
+                       classes, LGC_INPUT(void, call, weight) ? "weight" : "options.bias");
     return false;
   }
   if (call.columns > call.rows) {

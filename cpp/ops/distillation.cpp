@@ -105,7 +105,7 @@ class Correlations {
 
   View<double> rows(const double* matrix) const { return rowMajor(matrix, c_); }
   double squares(const double* matrix, size_t rows, size_t columns) {
-    sumRows(call_, rows, columns, partial_, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    sumRows(call_, rows, columns, partial_, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       const f64x8 x = readWide(matrix + i * columns + j, count);
       return x * x;
     });
@@ -125,9 +125,9 @@ template <class D> struct CorrelationOp {
     if (call.rows == 0) return;
     Correlations matrices(call, call.rows, call.columns);
     if (!matrices) return;
-    T* grad = LC_OUTPUT(T, call, gradStudent);
-    matrices.prepare(LC_INPUT(T, call, student), LC_INPUT(T, call, teacher), LC_OPTION(call, temperature));
-    LC_NUMBER(call, loss) = D::byClass ? matrices.classLoss(grad != nullptr) : matrices.batchLoss(grad != nullptr);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
+    matrices.prepare(LGC_INPUT(T, call, student), LGC_INPUT(T, call, teacher), LGC_OPTION(call, temperature));
+    LGC_NUMBER(call, loss) = D::byClass ? matrices.classLoss(grad != nullptr) : matrices.batchLoss(grad != nullptr);
     if (grad) matrices.write(grad, 1, false);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
@@ -189,7 +189,7 @@ struct MultiLevelKd {
   // The teacher at temperature 1: how sure it is of each row, and how much mass it gives to each class.
   template <class T> static bool fractions(Call& call, Correlations& matrices, double& samples, double& classes) {
     const size_t n = call.rows, c = call.columns;
-    const T* teacher = LC_INPUT(T, call, teacher);
+    const T* teacher = LGC_INPUT(T, call, teacher);
     Scratch<double> confidence(call, n), mass(call, c);
     if (!confidence || !mass) return false;
     matrices.prepare(teacher, teacher, 1);
@@ -208,8 +208,8 @@ struct MultiLevelKd {
   // The divergences at all temperatures in one visit of a row: what does not depend on the temperature is found once.
   template <class T> static double instance(Call& call, const double* temperatures, size_t count, double weight, T* grad) {
     const size_t n = call.rows, c = call.columns;
-    const T *student = LC_INPUT(T, call, student), *teacher = LC_INPUT(T, call, teacher);
-    const PairScaling scaling{LC_OPTION(call, standardize) != 0, LC_OPTION(call, ddof), LC_OPTION(call, eps), 1, true};
+    const T *student = LGC_INPUT(T, call, student), *teacher = LGC_INPUT(T, call, teacher);
+    const PairScaling scaling{LGC_OPTION(call, standardize) != 0, LGC_OPTION(call, ddof), LGC_OPTION(call, eps), 1, true};
     Scratch<double> losses(call, n);
     if (!losses) return 0;
     parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
@@ -232,31 +232,31 @@ struct MultiLevelKd {
 
   template <class T> static void run(Call& call) {
     static constexpr double usual[] = {4, 3, 5, 2, 6};
-    const double* given = LC_INPUT(double, call, temperatures);
+    const double* given = LGC_INPUT(double, call, temperatures);
     const double* temperatures = given ? given : usual;
     const size_t count = given ? call.inputLength[inputIndex(record, "temperatures")] : sizeof usual / sizeof *usual;
     double samples = 1, classes = 1, batch = 0, byClass = 0, rows = 0;
-    const double weight = LC_OPTION(call, weight);
-    T* grad = LC_OUTPUT(T, call, gradStudent);
+    const double weight = LGC_OPTION(call, weight);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
     if (call.rows > 0) {
       Correlations matrices(call, call.rows, call.columns);
       if (!matrices) return;
-      if (LC_OPTION(call, maskMode) != 0 && !fractions<T>(call, matrices, samples, classes)) return;
+      if (LGC_OPTION(call, maskMode) != 0 && !fractions<T>(call, matrices, samples, classes)) return;
       rows = instance<T>(call, temperatures, count, weight * samples, grad);
       for (size_t k = 0; k < count; ++k) {
-        matrices.prepare(LC_INPUT(T, call, student), LC_INPUT(T, call, teacher), temperatures[k]);
+        matrices.prepare(LGC_INPUT(T, call, student), LGC_INPUT(T, call, teacher), temperatures[k]);
         batch += matrices.batchLoss(grad != nullptr);
         if (grad) matrices.write(grad, weight * samples, true);
         byClass += matrices.classLoss(grad != nullptr);
         if (grad) matrices.write(grad, weight * classes, true);
       }
     }
-    LC_NUMBER(call, instance) = rows;
-    LC_NUMBER(call, batch) = batch;
-    LC_NUMBER(call, class) = byClass;
-    LC_NUMBER(call, sampleFraction) = samples;
-    LC_NUMBER(call, classFraction) = classes;
-    LC_NUMBER(call, loss) = weight * (samples * (rows + batch) + classes * byClass);
+    LGC_NUMBER(call, instance) = rows;
+    LGC_NUMBER(call, batch) = batch;
+    LGC_NUMBER(call, class) = byClass;
+    LGC_NUMBER(call, sampleFraction) = samples;
+    LGC_NUMBER(call, classFraction) = classes;
+    LGC_NUMBER(call, loss) = weight * (samples * (rows + batch) + classes * byClass);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

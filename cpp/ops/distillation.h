@@ -25,30 +25,30 @@ struct RowDeviation {
 
   RowDeviation(double degrees, double epsilon, double temperature, bool wide)
       : ddof(degrees), eps(epsilon), inverseTemperature(1 / temperature), isDouble(wide) {}
-  LC_FN double rounded(double x) const { return isDouble ? x : static_cast<double>(static_cast<float>(x)); }
-  LC_FN void begin(Row& row, const RowStart& start) const { row.pivot = start.targetValue[0]; }
+  LGC_FN double rounded(double x) const { return isDouble ? x : static_cast<double>(static_cast<float>(x)); }
+  LGC_FN void begin(Row& row, const RowStart& start) const { row.pivot = start.targetValue[0]; }
   // The difference of logits of either sign and any size would overflow without the factor.
-  template <class W> LC_FN W from(W x, double origin, double factor) const {
+  template <class W> LGC_FN W from(W x, double origin, double factor) const {
     using T = Scalar<W>;
     return x * broadcast<W>(static_cast<T>(factor)) - broadcast<W>(static_cast<T>(origin * factor));
   }
-  template <class W> LC_FN W deviation(const Row& row, W x) const {
+  template <class W> LGC_FN W deviation(const Row& row, W x) const {
     return select(isDead(x), broadcast<W>(0), from(x, rounded(row.mean), row.grain));
   }
-  template <class W> LC_FN void countTerms(const Row& row, W x, W* out) const {
+  template <class W> LGC_FN void countTerms(const Row& row, W x, W* out) const {
     const auto dead = isDead(x);
     const W zero = broadcast<W>(0);
     out[0] = select(dead, zero, broadcast<W>(1));
     out[1] = select(dead, zero, from(x, row.pivot, 0.25));
     out[2] = abs(out[1]);
   }
-  LC_FN void foldCount(Row& row, const double* sum) const {
+  LGC_FN void foldCount(Row& row, const double* sum) const {
     row.count = sum[0];
     row.mean = row.pivot + 4 * (sum[1] / sum[0]);
     row.grain = grainOf(4 * (sum[2] / sum[0]), isDouble);
   }
   // sum: deviations from the rounded mean, and their squares. The mean gets back what rounding it left out.
-  LC_FN void foldDeviations(Row& row, const double* sum) const {
+  LGC_FN void foldDeviations(Row& row, const double* sum) const {
     const double shift = sum[0] / row.count, m2 = fma(-sum[0], shift, sum[1]);
     row.sd = row.count > ddof || !(m2 == m2) ? sqrt((m2 < 0 ? 0.0 : m2) / (row.count - ddof)) / row.grain : 0.0;
     row.inverse = reciprocalOrZero(row.sd + eps);
@@ -66,21 +66,21 @@ struct StandardizeLogits : RowDeviation {
   static constexpr int sums[2] = {3, 2};
 
   explicit StandardizeLogits(const Call& call)
-      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature), call.isDouble) {}
-  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+      : RowDeviation(LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature), call.isDouble) {}
+  template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return countTerms(row, lane.x[0], out);
     out[0] = deviation(row, lane.x[0]);
     out[1] = out[0] * out[0];
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     if (S == 0) return foldCount(row, sum);
     foldDeviations(row, sum);
   }
-  LC_FN void rowOutputs(const Row& row, double* out) const {
+  LGC_FN void rowOutputs(const Row& row, double* out) const {
     out[0] = row.mean;
     out[1] = row.sd;
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     using T = Scalar<W>;
     const double unit = row.inverse * inverseTemperature, origin = rounded(row.mean);
     const W x = lane.x[0];
@@ -103,9 +103,9 @@ struct StandardizeLogitsBackward : RowDeviation {
 
   bool flatGradient;
   explicit StandardizeLogitsBackward(const Call& call)
-      : RowDeviation(LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature), call.isDouble),
-        flatGradient(LC_OPTION(call, zeroVarianceGrad) == 0) {}
-  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+      : RowDeviation(LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature), call.isDouble),
+        flatGradient(LGC_OPTION(call, zeroVarianceGrad) == 0) {}
+  template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0);
     if (S == 0) {
       countTerms(row, lane.x[0], out);
@@ -117,7 +117,7 @@ struct StandardizeLogitsBackward : RowDeviation {
     out[1] = d * d;
     out[2] = select(isDead(lane.x[0]), zero, from(lane.x[1], row.slopes, 1)) * d;
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     if (S == 0) {
       foldCount(row, sum);
       row.slopes = sum[3] / sum[0];
@@ -129,8 +129,8 @@ struct StandardizeLogitsBackward : RowDeviation {
     row.along = flat != 0 ? 0.0 : sum[2] * (row.inverse / row.grain) / (row.sd * row.grain * (row.count - ddof));
     if (flat != 0 && !flatGradient) row.inverse = 0;
   }
-  LC_FN void rowOutputs(const Row&, double*) const {}
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void rowOutputs(const Row&, double*) const {}
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     using T = Scalar<W>;
     const double unit = row.inverse * inverseTemperature, origin = rounded(row.mean), slopes = rounded(row.slopes);
     // What rounding both means to T left out.
@@ -156,11 +156,11 @@ struct StandardizedKlDiv {
   double scale;
 
   explicit StandardizedKlDiv(const Call& call)
-      : scaling{LC_OPTION(call, standardize) != 0, LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature),
-                LC_OPTION(call, zeroVarianceGrad) == 0},
-        covariance(LC_OPTION(call, gradTemperature) != 0),
+      : scaling{LGC_OPTION(call, standardize) != 0, LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature),
+                LGC_OPTION(call, zeroVarianceGrad) == 0},
+        covariance(LGC_OPTION(call, gradTemperature) != 0),
         scale(meanScale<StandardizedKlDiv>(call)) {}
-  template <class V> LC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
+  template <class V> LGC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
     const double t = f.temperature, slope = scale * t * t;
     const V divergence = f.divergence();
     out[0] = divergence * slope;
@@ -192,11 +192,11 @@ struct DecoupledKd {
   double alpha, beta, scale;
 
   explicit DecoupledKd(const Call& call)
-      : scaling{LC_OPTION(call, standardize) != 0, LC_OPTION(call, ddof), LC_OPTION(call, eps), LC_OPTION(call, temperature), true},
-        alpha(LC_OPTION(call, alpha)),
-        beta(LC_OPTION(call, beta)),
+      : scaling{LGC_OPTION(call, standardize) != 0, LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature), true},
+        alpha(LGC_OPTION(call, alpha)),
+        beta(LGC_OPTION(call, beta)),
         scale(meanScale<DecoupledKd>(call)) {}
-  template <class V> LC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
+  template <class V> LGC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
     // The target against all others together, as a binary choice with these logits.
     const V zero = broadcast<V>(0), a = f.target[0] - f.logSum[0], b = f.target[1] - f.logSum[1];
     // Equal infinities have no difference.

@@ -18,8 +18,8 @@ struct ForwardKlDiv {
   PairScaling scaling;
   KlDiv sweeps;
 
-  explicit ForwardKlDiv(const Call& call) : scaling{false, 0, 0, LC_OPTION(call, temperature), true}, sweeps(call) {}
-  template <class V> LC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
+  explicit ForwardKlDiv(const Call& call) : scaling{false, 0, 0, LGC_OPTION(call, temperature), true}, sweeps(call) {}
+  template <class V> LGC_FN PairSlopes<V> fold(const PairFacts<V>& f, V* out) const {
     out[0] = f.divergence() * sweeps.scale;
     return {broadcast<V>(sweeps.scale), broadcast<V>(-sweeps.scale), broadcast<V>(0)};
   }
@@ -33,7 +33,7 @@ struct ForwardKlDiv {
 };
 struct KlDivOp : KlDiv {
   template <class T> static void run(Call& call) {
-    const bool plain = LC_OPTION(call, direction) == 0 && LC_OPTION(call, maskInf) == 0 && !LC_OUTPUT(void, call, gradTeacher);
+    const bool plain = LGC_OPTION(call, direction) == 0 && LGC_OPTION(call, maskInf) == 0 && !LGC_OUTPUT(void, call, gradTeacher);
     if (plain)
       runRowPair<ForwardKlDiv, T>(call);
     else

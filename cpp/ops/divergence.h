@@ -14,7 +14,7 @@ constexpr Output kGradStudent = gradient("gradStudent", "n,c", "student");
 constexpr Output kGradTeacher = gradient("gradTeacher", "n,c", "teacher", "gradTeacher");
 
 // A class without mass: its logit is -Infinity.
-template <class W> LC_FN Mask<W> isDead(W shifted) { return shifted == broadcast<W>(-__builtin_huge_val()); }
+template <class W> LGC_FN Mask<W> isDead(W shifted) { return shifted == broadcast<W>(-__builtin_huge_val()); }
 
 // -sum_j u_j log p_j + zLossWeight lse^2 with u_j = w_j ((1 - eps) t_j + eps / c)
 struct CrossEntropySoft {
@@ -40,16 +40,16 @@ struct CrossEntropySoft {
   const void* rowWeights;
 
   explicit CrossEntropySoft(const Call& call)
-      : kept(1 - LC_OPTION(call, labelSmoothing)),
-        spread(LC_OPTION(call, labelSmoothing) / static_cast<double>(call.columns)),
-        zWeight(LC_OPTION(call, zLossWeight)),
+      : kept(1 - LGC_OPTION(call, labelSmoothing)),
+        spread(LGC_OPTION(call, labelSmoothing) / static_cast<double>(call.columns)),
+        zWeight(LGC_OPTION(call, zLossWeight)),
         scale(meanScale<CrossEntropySoft>(call)),
         cap(0),
         isDouble(call.isDouble),
-        rowWeights(LC_INPUT(void, call, rowWeights)) {
-    if (LC_GIVEN(call, logitSoftcap)) cap = LC_OPTION(call, logitSoftcap);
+        rowWeights(LGC_INPUT(void, call, rowWeights)) {
+    if (LGC_GIVEN(call, logitSoftcap)) cap = LGC_OPTION(call, logitSoftcap);
   }
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     const double r = rowWeights ? scale * numberAt(rowWeights, isDouble, start.index) : scale;
     const RowSum& s = start.softmax[0];
     row.scale = r;
@@ -60,25 +60,25 @@ struct CrossEntropySoft {
     row.rest = s.others * row.inverseSum;
     row.inverseTemperature = start.inverseTemperature;
   }
-  template <class W> LC_FN W target(const Lane<W>& lane) const {
+  template <class W> LGC_FN W target(const Lane<W>& lane) const {
     return lane.column[0] * fma(lane.x[1], broadcast<W>(kept), broadcast<W>(spread));
   }
-  template <int, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     const W u = target(lane), none = broadcast<W>(0);
     out[0] = u;
     out[1] = select(u == none, none, u * lane.shifted[0]);
   }
-  template <int> LC_FN void fold(Row& row, const double* sum) const {
+  template <int> LGC_FN void fold(Row& row, const double* sum) const {
     row.weight = sum[0];
     const double ce = row.scale == 0 ? 0.0 : row.scale * fma(row.weight, row.logSum, -sum[1]);
     row.z = row.zScale == 0 ? 0.0 : row.zScale * (row.logSumExp * row.logSumExp);
     row.loss = ce + row.z;
   }
-  LC_FN void rowOutputs(const Row& row, double* out) const {
+  LGC_FN void rowOutputs(const Row& row, double* out) const {
     out[0] = row.loss;
     out[1] = row.z;
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0), u = target(lane), scaled = broadcast<W>(row.scale);
     const double z = row.zScale == 0 ? 0.0 : 2 * row.zScale * row.logSumExp;
     const double pull = row.scale == 0 ? z : fma(row.scale, row.weight, z);
@@ -112,18 +112,18 @@ struct Entropy {
 
   double scale;
   explicit Entropy(const Call& call) : scale(meanScale<Entropy>(call)) {}
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     row.logSum = log1p(start.softmax[0].others);
     row.inverseSum = 1 / (1 + start.softmax[0].others);
     row.slope = scale * start.inverseTemperature;
   }
-  template <int, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     out[0] = select(isDead(lane.shifted[0]), broadcast<W>(0), lane.e[0] * lane.shifted[0]);
   }
-  template <int> LC_FN void fold(Row& row, const double* sum) const { row.mean = sum[0] * row.inverseSum; }
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * (row.logSum - row.mean); }
+  template <int> LGC_FN void fold(Row& row, const double* sum) const { row.mean = sum[0] * row.inverseSum; }
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * (row.logSum - row.mean); }
   // log p_j + H without the normaliser, which both have.
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W p = lane.e[0] * broadcast<W>(row.inverseSum * row.slope);
     out[0] = select(isDead(lane.shifted[0]), p, p * (broadcast<W>(row.mean) - lane.shifted[0]));
   }
@@ -155,7 +155,7 @@ struct PairDivergence {
         maskInf(mask),
         wantTeacher(teacher) {}
 
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     double logSum[2];
     for (int k = 0; k < 2; ++k) {
       const double others = start.softmax[k].others;
@@ -168,7 +168,7 @@ struct PairDivergence {
   }
 
   // a log(a / b): 0 where a is dead, +Infinity where only b is, also where a underflows.
-  template <int A, class W> LC_FN void klTerms(const Lane<W>& lane, W* out) const {
+  template <int A, class W> LGC_FN void klTerms(const Lane<W>& lane, W* out) const {
     constexpr int B = 1 - A;
     const W zero = broadcast<W>(0), e = lane.e[A];
     const auto deadA = isDead(lane.shifted[A]), deadB = isDead(lane.shifted[B]);
@@ -176,7 +176,7 @@ struct PairDivergence {
     out[0] = select(deadA, zero, term);
     out[1] = maskInf ? select(deadB, e, zero) : zero;
   }
-  template <int A, class W> LC_FN void klGradient(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int A, class W> LGC_FN void klGradient(const Row& row, const Lane<W>& lane, W* out) const {
     constexpr int B = 1 - A;
     const W zero = broadcast<W>(0), slope = broadcast<W>(scale * row.inverseTemperature);
     const W a = lane.e[A] * broadcast<W>(row.inverseSum[A]), b = lane.e[B] * broadcast<W>(row.inverseSum[B]);
@@ -197,7 +197,7 @@ struct PairDivergence {
   }
 
   // log(q / m) and log(p / m) with m = beta p + (1 - beta) q, exact where p and q are close. Either is at most -log of its share.
-  template <class W> LC_FN void mixtureLogs(const Row& row, const Lane<W>& lane, W& student, W& teacher) const {
+  template <class W> LGC_FN void mixtureLogs(const Row& row, const Lane<W>& lane, W& student, W& teacher) const {
     const W zero = broadcast<W>(0);
     const W ratio = (lane.shifted[1] - lane.shifted[0]) - broadcast<W>(row.logRatio);
     const auto above = ratio > zero;
@@ -207,7 +207,7 @@ struct PairDivergence {
     student = select(above, other, -mixed);
     teacher = select(above, -mixed, other);
   }
-  template <class W> LC_FN void mixtureParts(const Row& row, const Lane<W>& lane, W& student, W& teacher) const {
+  template <class W> LGC_FN void mixtureParts(const Row& row, const Lane<W>& lane, W& student, W& teacher) const {
     const W zero = broadcast<W>(0);
     auto deadStudent = isDead(lane.shifted[0]), deadTeacher = isDead(lane.shifted[1]);
     mixtureLogs(row, lane, student, teacher);
@@ -216,7 +216,7 @@ struct PairDivergence {
     teacher = select(deadTeacher, zero, teacher);
   }
 
-  template <int, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (form == forward) return klTerms<1>(lane, out);
     if (form == reverse) return klTerms<0>(lane, out);
     W student, teacher;
@@ -224,7 +224,7 @@ struct PairDivergence {
     out[0] = lane.e[0] * student;
     out[1] = lane.e[1] * teacher;
   }
-  template <int> LC_FN void fold(Row& row, const double* sum) const {
+  template <int> LGC_FN void fold(Row& row, const double* sum) const {
     if (form == mixture) {
       row.studentPart = sum[0] * row.inverseSum[0];
       row.teacherPart = sum[1] * row.inverseSum[1];
@@ -236,8 +236,8 @@ struct PairDivergence {
     row.dropped = sum[1] * row.inverseSum[a];
     row.value = fma(-row.logRatio, 1 - row.dropped, row.mean);
   }
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * row.value; }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * row.value; }
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     if (form == forward) return klGradient<1>(row, lane, out);
     if (form == reverse) return klGradient<0>(row, lane, out);
     W student, teacher;
@@ -261,9 +261,9 @@ struct KlDiv : PairDivergence {
                                  {reduced("loss", "n"), kGradStudent, kGradTeacher}};
 
   explicit KlDiv(const Call& call)
-      : PairDivergence(LC_OPTION(call, direction) == 0 ? forward : reverse, 0,
-                       meanScale<KlDiv>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature)),
-                       LC_OPTION(call, maskInf) != 0, LC_OUTPUT(void, call, gradTeacher) != nullptr) {}
+      : PairDivergence(LGC_OPTION(call, direction) == 0 ? forward : reverse, 0,
+                       meanScale<KlDiv>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature)),
+                       LGC_OPTION(call, maskInf) != 0, LGC_OUTPUT(void, call, gradTeacher) != nullptr) {}
 };
 
 struct JsDivergence : PairDivergence {
@@ -275,9 +275,9 @@ struct JsDivergence : PairDivergence {
                                  {reduced("loss", "n"), kGradStudent, kGradTeacher}};
 
   explicit JsDivergence(const Call& call)
-      : PairDivergence(formOf(LC_OPTION(call, beta)), LC_OPTION(call, beta),
-                       meanScale<JsDivergence>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature)),
-                       LC_OPTION(call, maskInf) != 0, LC_OUTPUT(void, call, gradTeacher) != nullptr) {}
+      : PairDivergence(formOf(LGC_OPTION(call, beta)), LGC_OPTION(call, beta),
+                       meanScale<JsDivergence>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature)),
+                       LGC_OPTION(call, maskInf) != 0, LGC_OUTPUT(void, call, gradTeacher) != nullptr) {}
   // The ends are the plain divergences, not the formula's limit, which is 0 (Liger-Kernel, TRL).
   static Form formOf(double beta) { return beta == 0 ? forward : beta == 1 ? reverse : mixture; }
 };

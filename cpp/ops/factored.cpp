@@ -12,10 +12,10 @@ struct SphericalLayerStepOp : SphericalLayerStep {
     const SphericalLayerStep options(call);
     const size_t n = call.rows, d = call.dims[static_cast<size_t>('d')];
     const Layer<T> layer = layerOf<SphericalLayerStep, T>(call);
-    double* memory = LC_OUTPUT(double, call, delayed);
+    double* memory = LGC_OUTPUT(double, call, delayed);
     const size_t length = memory ? call.dims[static_cast<size_t>('m')] : 0;
-    if (memory) carry(LC_INPUT(double, call, delayed), length, memory);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    if (memory) carry(LGC_INPUT(double, call, delayed), length, memory);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<SphericalLayerStep>(call);
     Scratch<size_t> rows(call, n, false);
     Delayed<T> delayed(call, layer, memory, length);
@@ -27,36 +27,36 @@ struct SphericalLayerStepOp : SphericalLayerStep {
     if (call.outOfMemory) return;
     LayerStep<T> step(call, options, layer, delayed, targets, rows, m);
     if (call.outOfMemory) return;
-    step.forward(LC_INPUT(T, call, hidden), rows, reductionOf<SphericalLayerStep>(call) == kReduceMean ? reciprocalOrZero(m) : 1.0);
+    step.forward(LGC_INPUT(T, call, hidden), rows, reductionOf<SphericalLayerStep>(call) == kReduceMean ? reciprocalOrZero(m) : 1.0);
     if (call.outOfMemory) return;
     bool restarted = false;
     // Before anything of the caller's is written, the gradient too.
     const double loss = step.loss();
     if (options.rate > 0 && !step.update(restarted)) return;
-    T* gradient = LC_OUTPUT(T, call, gradHidden);
+    T* gradient = LGC_OUTPUT(T, call, gradHidden);
     for (size_t i = 0, k = 0; i < n; ++i) {
       if (k < m && rows[k] == i)
         carry(step.gradient(k++), d, gradient + i * d);
       else
         __builtin_memset(gradient + i * d, 0, d * sizeof(T));
     }
-    if (LC_OPTION(call, flush) != 0) delayed.flush();
-    LC_NUMBER(call, loss) = loss;
-    LC_NUMBER(call, restarted) = restarted;
-    LC_NUMBER(call, condition) = step.condition();
+    if (LGC_OPTION(call, flush) != 0) delayed.flush();
+    LGC_NUMBER(call, loss) = loss;
+    LGC_NUMBER(call, restarted) = restarted;
+    LGC_NUMBER(call, condition) = step.condition();
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 struct SphericalLayerStabilizeOp : SphericalLayerStabilize {
   template <class T> static void run(Call& call) {
-    const double* inverse = LC_INPUT(double, call, inverseU);
+    const double* inverse = LGC_INPUT(double, call, inverseU);
     Layer<T> layer = layerOf<SphericalLayerStabilize, T>(call);
     const size_t d = layer.width;
     // Three matrices of d^2: the eigenvectors of U U^T, then L^T and S of the sweep; and three rows.
     Scratch<double> vectors(call, d * d, false), left(call, d * d, false), spread(call, d * d, false), rows(call, 3 * d, false);
     if (!vectors || !left || !spread || !rows) return;
-    size_t r = outside(call, layer.U, d, LC_OPTION(call, low), LC_OPTION(call, high), vectors, rows);
+    size_t r = outside(call, layer.U, d, LGC_OPTION(call, low), LGC_OPTION(call, high), vectors, rows);
     if (call.outOfMemory) return;
     bool restart = 3 * r > d;
     if (!restart && r > 0) fix(call, layer, r, vectors, rows, left, spread);
@@ -69,8 +69,8 @@ struct SphericalLayerStabilizeOp : SphericalLayerStabilize {
       layer.restart(call);
       layer.measure(call);
     }
-    LC_NUMBER(call, fixed) = static_cast<double>(r);
-    LC_NUMBER(call, restarted) = restart;
+    LGC_NUMBER(call, fixed) = static_cast<double>(r);
+    LGC_NUMBER(call, restarted) = restart;
   }
 
   // Whether U U^-1 is 1 up to `tolerance`, by four rows of +1 and -1: a deviation E of its entries moves each entry of a row by about
@@ -133,10 +133,10 @@ struct SphericalLayerStabilizeOp : SphericalLayerStabilize {
 struct SphericalLayerWeightOp : SphericalLayerWeight {
   template <class T> static void run(Call& call) {
     const size_t c = call.columns, d = call.dims[static_cast<size_t>('d')];
-    const T* v = LC_INPUT(T, call, V);
-    T* weight = LC_OUTPUT(T, call, weight);
-    const double* u = LC_INPUT(double, call, U);
-    const double* omega = LC_INPUT(double, call, omega);
+    const T* v = LGC_INPUT(T, call, V);
+    T* weight = LGC_OUTPUT(T, call, weight);
+    const double* u = LGC_INPUT(double, call, U);
+    const double* omega = LGC_INPUT(double, call, omega);
     if (u || omega) {
       Scratch<double> one(call, u ? 0 : d * d, false);
       if (!one) return;
@@ -145,8 +145,8 @@ struct SphericalLayerWeightOp : SphericalLayerWeight {
     } else {
       carry(v, c * d, weight);
     }
-    if (LC_OPTION(call, gram) != 0 && !call.outOfMemory)
-      gramSweep<T>(call, weight, c, d, LC_OUTPUT(double, call, Q), LC_OUTPUT(double, call, wbar));
+    if (LGC_OPTION(call, gram) != 0 && !call.outOfMemory)
+      gramSweep<T>(call, weight, c, d, LGC_OUTPUT(double, call, Q), LGC_OUTPUT(double, call, wbar));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -174,10 +174,10 @@ template <class T> struct LayerScores {
 struct SphericalLayerScoresOp : SphericalLayerScores {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, d = call.dims[static_cast<size_t>('d')], m = call.dims[static_cast<size_t>('m')];
-    const T* v = LC_INPUT(T, call, V);
-    const int32_t* classes = LC_INPUT(int32_t, call, classes);
-    T* scores = LC_OUTPUT(T, call, scores);
-    LayerScores<T> scoresOf(call, LC_INPUT(T, call, hidden), LC_INPUT(double, call, U), LC_INPUT(double, call, omega), n, d);
+    const T* v = LGC_INPUT(T, call, V);
+    const int32_t* classes = LGC_INPUT(int32_t, call, classes);
+    T* scores = LGC_OUTPUT(T, call, scores);
+    LayerScores<T> scoresOf(call, LGC_INPUT(T, call, hidden), LGC_INPUT(double, call, U), LGC_INPUT(double, call, omega), n, d);
     Scratch<double> piece(call, pieceRows(m) * d, false), out(call, n * pieceRows(m), false);
     if (call.outOfMemory) return;
     for (size_t first = 0; first < m && !call.outOfMemory; first += kPieceRows) {
@@ -195,11 +195,11 @@ struct SphericalLayerScoresOp : SphericalLayerScores {
 struct SphericalLayerTopKOp : SphericalLayerTopK {
   // Classes go by in pieces. A row's best so far stand before its next piece: a stable selection of both keeps the order of classes.
   template <class T> static void run(Call& call) {
-    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<size_t>('d')], k = static_cast<size_t>(LC_OPTION(call, k));
-    const T* v = LC_INPUT(T, call, V);
-    T* values = LC_OUTPUT(T, call, values);
-    int32_t* indices = LC_OUTPUT(int32_t, call, indices);
-    LayerScores<T> scoresOf(call, LC_INPUT(T, call, hidden), LC_INPUT(double, call, U), LC_INPUT(double, call, omega), n, d);
+    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<size_t>('d')], k = static_cast<size_t>(LGC_OPTION(call, k));
+    const T* v = LGC_INPUT(T, call, V);
+    T* values = LGC_OUTPUT(T, call, values);
+    int32_t* indices = LGC_OUTPUT(int32_t, call, indices);
+    LayerScores<T> scoresOf(call, LGC_INPUT(T, call, hidden), LGC_INPUT(double, call, U), LGC_INPUT(double, call, omega), n, d);
     // Long lists in longer strides.
     const size_t step = kPieceRows * (1 + k / kPieceRows), most = step < c ? step : c, rows = n < kRowsAtOnce ? n : kRowsAtOnce;
     Scratch<double> piece(call, most * d, false), scores(call, rows * most, false);

@@ -36,7 +36,7 @@ struct SphericalSlopes {
 // sigma^2 = q / D - (s / D)^2 is a difference of rounded sums: what is below this share of q / D is rounding, and no scale.
 constexpr double kNoVariance = 0x1p-44;
 
-template <class D> LC_FN SphericalSlopes slopesOf(const D& definition, double classes, double s, double q, double t) {
+template <class D> LGC_FN SphericalSlopes slopesOf(const D& definition, double classes, double s, double q, double t) {
   using N = Dual<double, 3>;
   const N sum = N::variable(s, 0), squares = N::variable(q, 1), target = N::variable(t, 2);
   const double others = classes > 1 ? classes - 1 : 1, mean = s / classes, square2 = q / classes;
@@ -65,7 +65,7 @@ struct LayerLosses {
   int kind;
   double a, b, epsilon, targetValue;
 
-  LC_FN SphericalSlopes at(double classes, double s, double q, double t, double scale) const {
+  LGC_FN SphericalSlopes at(double classes, double s, double q, double t, double scale) const {
     switch (kind) {
       case kLayerZ: return slopesOf(ZLoss(a, b, epsilon, scale), classes, s, q, t);
       case kLayerSquaredError: return slopesOf(OneHotSquaredError(targetValue, scale), classes, s, q, t);
@@ -95,20 +95,20 @@ struct SphericalLayerStep {
   double rate, keep;  // keep: what weight decay leaves of the weights
 
   explicit SphericalLayerStep(const Call& call)
-      : losses{static_cast<int>(LC_OPTION(call, loss)), LC_OPTION(call, a), LC_OPTION(call, b), LC_OPTION(call, epsilon),
-               LC_OPTION(call, targetValue)},
-        rate(LC_OPTION(call, learningRate)),
-        keep(1 - LC_OPTION(call, learningRate) * LC_OPTION(call, weightDecay)) {
-    if (!LC_GIVEN(call, epsilon)) losses.epsilon = losses.kind == kLayerSpherical ? kSphericalEpsilon : kZEpsilon;
+      : losses{static_cast<int>(LGC_OPTION(call, loss)), LGC_OPTION(call, a), LGC_OPTION(call, b), LGC_OPTION(call, epsilon),
+               LGC_OPTION(call, targetValue)},
+        rate(LGC_OPTION(call, learningRate)),
+        keep(1 - LGC_OPTION(call, learningRate) * LGC_OPTION(call, weightDecay)) {
+    if (!LGC_GIVEN(call, epsilon)) losses.epsilon = losses.kind == kLayerSpherical ? kSphericalEpsilon : kZEpsilon;
   }
 };
 
 inline bool SphericalLayerStep::check(Call& call) {
-  if (LC_OPTION(call, loss) == kLayerSpherical && LC_GIVEN(call, epsilon) && LC_OPTION(call, epsilon) == 0) {
+  if (LGC_OPTION(call, loss) == kLayerSpherical && LGC_GIVEN(call, epsilon) && LGC_OPTION(call, epsilon) == 0) {
     __builtin_snprintf(call.error, sizeof call.error, "options.epsilon is 0, expected a finite number > 0 for loss 'spherical'");
     return false;
   }
-  const double decay = LC_OPTION(call, learningRate) * LC_OPTION(call, weightDecay);
+  const double decay = LGC_OPTION(call, learningRate) * LGC_OPTION(call, weightDecay);
   if (decay < 1) return true;
   __builtin_snprintf(call.error, sizeof call.error, "options.learningRate * options.weightDecay is %.9g, expected less than 1", decay);
   return false;
@@ -155,7 +155,7 @@ struct SphericalLayerTopK {
 };
 
 inline bool SphericalLayerTopK::check(Call& call) {
-  const double k = LC_OPTION(call, k), most = static_cast<double>(call.columns);
+  const double k = LGC_OPTION(call, k), most = static_cast<double>(call.columns);
   if (k <= most && most <= 2147483647.0) return true;
   if (k > most)
     __builtin_snprintf(call.error, sizeof call.error, "options.k is %.0f, expected an integer in [1, %.0f]", k, most);

@@ -99,18 +99,18 @@ template <class Op, class T> Layer<T> layerOf(Call& call) {
   const size_t c = call.columns, d = call.dims[static_cast<size_t>('d')];
   const Layer<T> layer{c,
                        d,
-                       LC_OUTPUT(T, call, V),
-                       LC_OUTPUT(double, call, U),
-                       LC_OUTPUT(double, call, inverseU),
-                       LC_OUTPUT(double, call, omega),
-                       LC_OUTPUT(double, call, Q),
-                       LC_OUTPUT(double, call, wbar)};
-  carry(LC_INPUT(T, call, V), c * d, layer.V);
-  carry(LC_INPUT(double, call, U), d * d, layer.U);
-  if (LC_INPUT(double, call, inverseU)) carry(LC_INPUT(double, call, inverseU), d * d, layer.inverse);
-  carry(LC_INPUT(double, call, omega), d, layer.omega);
-  carry(LC_INPUT(double, call, Q), d * d, layer.Q);
-  carry(LC_INPUT(double, call, wbar), d, layer.wbar);
+                       LGC_OUTPUT(T, call, V),
+                       LGC_OUTPUT(double, call, U),
+                       LGC_OUTPUT(double, call, inverseU),
+                       LGC_OUTPUT(double, call, omega),
+                       LGC_OUTPUT(double, call, Q),
+                       LGC_OUTPUT(double, call, wbar)};
+  carry(LGC_INPUT(T, call, V), c * d, layer.V);
+  carry(LGC_INPUT(double, call, U), d * d, layer.U);
+  if (LGC_INPUT(double, call, inverseU)) carry(LGC_INPUT(double, call, inverseU), d * d, layer.inverse);
+  carry(LGC_INPUT(double, call, omega), d, layer.omega);
+  carry(LGC_INPUT(double, call, Q), d * d, layer.Q);
+  carry(LGC_INPUT(double, call, wbar), d, layer.wbar);
   return layer;
 }
 

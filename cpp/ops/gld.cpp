@@ -28,8 +28,8 @@ template <class D> bool hasNodes(Call& call, const char* input, size_t expected)
 template <class D> bool featureCount(Call& call, size_t& size) {
   constexpr const Record& record = D::record;
   size = nodeCount<D>(call);
-  if (!LC_GIVEN(call, size)) return true;
-  const double wanted = LC_OPTION(call, size);
+  if (!LGC_GIVEN(call, size)) return true;
+  const double wanted = LGC_OPTION(call, size);
   if (wanted < static_cast<double>(size)) {
     __builtin_snprintf(call.error, sizeof call.error, "options.size is %.0f, expected an integer >= %zu, the number of nodes", wanted,
                        size);
@@ -42,7 +42,7 @@ template <class D> bool featureCount(Call& call, size_t& size) {
 // Selects the nodes of the call's logits; false if memory ran out.
 template <class D, class T, class F> void withNodes(Call& call, F&& body) {
   constexpr const Record& record = D::record;
-  Nodes<T> nodes(call, LC_INPUT(T, call, logits), LC_INPUT(int32_t, call, mask), dimOf(call, '*'), dimOf(call, 'l'), call.columns,
+  Nodes<T> nodes(call, LGC_INPUT(T, call, logits), LGC_INPUT(int32_t, call, mask), dimOf(call, '*'), dimOf(call, 'l'), call.columns,
                  nodeOptions<D>(call));
   if (!nodes) return;
   nodes.find(call);
@@ -69,8 +69,8 @@ struct CoactivationGraph {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationGraph, T>(call, [&](Nodes<T>& nodes) {
       const size_t n = nodes.nodes();
-      T* out = LC_OUTPUT(T, call, graph);
-      writeCounts(nodes, LC_OUTPUT(int32_t, call, count));
+      T* out = LGC_OUTPUT(T, call, graph);
+      writeCounts(nodes, LGC_OUTPUT(int32_t, call, count));
       parallel(call, nodes.batch, rowGrain(nodes.length * nodes.k * nodes.k + n * n), [&](size_t begin, size_t end) {
         Scratch<double> matrix(call, n * n, false);
         if (!matrix) return;
@@ -100,7 +100,7 @@ struct CoactivationGraphBackward {
 
   template <class T> static void run(Call& call) {
     withNodes<CoactivationGraphBackward, T>(
-        call, [&](Nodes<T>& nodes) { nodes.graphGradient(call, LC_INPUT(T, call, gradGraph), LC_OUTPUT(T, call, gradLogits)); });
+        call, [&](Nodes<T>& nodes) { nodes.graphGradient(call, LGC_INPUT(T, call, gradGraph), LGC_OUTPUT(T, call, gradLogits)); });
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -119,9 +119,9 @@ struct CoactivationFeatures {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationFeatures, T>(call, [&](Nodes<T>& nodes) {
       const size_t size = dimOf(call, 'g');
-      const double scale = LC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0;
-      T* out = LC_OUTPUT(T, call, features);
-      writeCounts(nodes, LC_OUTPUT(int32_t, call, count));
+      const double scale = LGC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0;
+      T* out = LGC_OUTPUT(T, call, features);
+      writeCounts(nodes, LGC_OUTPUT(int32_t, call, count));
       parallel(call, nodes.batch, rowGrain(nodes.length * nodes.k + size), [&](size_t begin, size_t end) {
         Scratch<double> f(call, size, false);
         if (!f) return;
@@ -154,15 +154,15 @@ struct CoactivationFeaturesBackward {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationFeaturesBackward, T>(call, [&](Nodes<T>& nodes) {
       const size_t size = dimOf(call, 'g');
-      const double scale = LC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0;
-      const T* gradFeatures = LC_INPUT(T, call, gradFeatures);
+      const double scale = LGC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0;
+      const T* gradFeatures = LGC_INPUT(T, call, gradFeatures);
       Scratch<double> slopes(call, nodes.batch * size, false);
       if (!slopes) return;
       for (size_t b = 0; b < nodes.batch; ++b) {
         const double factor = scale * nodes.positionScale(b);
         for (size_t i = b * size; i < (b + 1) * size; ++i) slopes[i] = static_cast<double>(gradFeatures[i]) * factor;
       }
-      nodes.template featureGradient<false>(call, slopes, size, nullptr, 1, LC_OUTPUT(T, call, gradLogits));
+      nodes.template featureGradient<false>(call, slopes, size, nullptr, 1, LGC_OUTPUT(T, call, gradLogits));
     });
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
@@ -186,26 +186,26 @@ struct GwSortApprox {
 
   // Sums of the rows, and how far their entries are from their means with `size` nodes: sum_ij |C_ij - mean_i|.
   template <class T> static void rows(Call& call, const T* matrix, size_t n, size_t size, double* sums, double* deviations) {
-    sumRows(call, n, n, sums, [&](size_t i, size_t j, size_t count) LC_LAMBDA { return readWide(matrix + i * n + j, count); });
+    sumRows(call, n, n, sums, [&](size_t i, size_t j, size_t count) LGC_LAMBDA { return readWide(matrix + i * n + j, count); });
     const double share = reciprocalOrZero(static_cast<double>(size));
     sumRows(call, n, n, deviations,
-            [&](size_t i, size_t j, size_t count) LC_LAMBDA { return abs(readWide(matrix + i * n + j, count) - sums[i] * share); });
+            [&](size_t i, size_t j, size_t count) LGC_LAMBDA { return abs(readWide(matrix + i * n + j, count) - sums[i] * share); });
     for (size_t i = 0; i < n; ++i) deviations[i] = fma(static_cast<double>(size - n), abs(sums[i] * share), deviations[i]);
   }
   template <class T> static void spread(Call& call, const double* slopes, size_t n, T* out) {
     if (out)
       forRows(call, n, n,
-              [&](size_t i, size_t j, size_t count) LC_LAMBDA { writeWide(out + i * n + j, broadcast<f64x8>(slopes[i]), count); });
+              [&](size_t i, size_t j, size_t count) LGC_LAMBDA { writeWide(out + i * n + j, broadcast<f64x8>(slopes[i]), count); });
   }
 
   template <class T> static void run(Call& call) {
     const size_t a = dimOf(call, 'a'), b = dimOf(call, 'b'), n = dimOf(call, 'g');
-    const double share = reciprocalOrZero(static_cast<double>(n)), scale = LC_OPTION(call, featureReduction) == 0 ? share : 1.0;
-    const double factor = LC_OPTION(call, gwReduction) == 0 ? 1.0 : share;
+    const double share = reciprocalOrZero(static_cast<double>(n)), scale = LGC_OPTION(call, featureReduction) == 0 ? share : 1.0;
+    const double factor = LGC_OPTION(call, gwReduction) == 0 ? 1.0 : share;
     Scratch<double> f(call, n), g(call, n), df(call, n), dg(call, n), deviationC(call, a), deviationD(call, b);
     if (!f || !g || !df || !dg || !deviationC || !deviationD) return;
-    rows(call, LC_INPUT(T, call, C), a, n, f, deviationC);
-    rows(call, LC_INPUT(T, call, D), b, n, g, deviationD);
+    rows(call, LGC_INPUT(T, call, C), a, n, f, deviationC);
+    rows(call, LGC_INPUT(T, call, D), b, n, g, deviationD);
     // Sums of rows have the order of the features whichever way these are scaled.
     double total = 0;
     if (!compareSorted(call, f, g, n, 1, total, df, dg)) return;
@@ -215,14 +215,14 @@ struct GwSortApprox {
       df[i] *= factor * scale;
       dg[i] *= factor * scale;
     }
-    LC_NUMBER(call, value) = factor * scale * total;
+    LGC_NUMBER(call, value) = factor * scale * total;
     const double lower = total * share * share;
-    LC_NUMBER(call, lower) = lower;
-    LC_NUMBER(call, upper) = lower + share * share * (orderedSum(deviationC, a) + orderedSum(deviationD, b));
-    roundTo(static_cast<const double*>(f), n, LC_OUTPUT(T, call, featuresC));
-    roundTo(static_cast<const double*>(g), n, LC_OUTPUT(T, call, featuresD));
-    spread(call, df, a, LC_OUTPUT(T, call, gradC));
-    spread(call, dg, b, LC_OUTPUT(T, call, gradD));
+    LGC_NUMBER(call, lower) = lower;
+    LGC_NUMBER(call, upper) = lower + share * share * (orderedSum(deviationC, a) + orderedSum(deviationD, b));
+    roundTo(static_cast<const double*>(f), n, LGC_OUTPUT(T, call, featuresC));
+    roundTo(static_cast<const double*>(g), n, LGC_OUTPUT(T, call, featuresD));
+    spread(call, df, a, LGC_OUTPUT(T, call, gradC));
+    spread(call, dg, b, LGC_OUTPUT(T, call, gradD));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -251,11 +251,11 @@ struct GldLoss {
   template <class T> static void run(Call& call) {
     const NodeOptions o = nodeOptions<GldLoss>(call);
     const size_t batch = dimOf(call, '*');
-    Nodes<T> student(call, LC_INPUT(T, call, studentLogits), LC_INPUT(int32_t, call, studentMask), batch, dimOf(call, 'l'), call.columns,
+    Nodes<T> student(call, LGC_INPUT(T, call, studentLogits), LGC_INPUT(int32_t, call, studentMask), batch, dimOf(call, 'l'), call.columns,
                      o);
-    Nodes<T> teacher(call, LC_INPUT(T, call, teacherLogits), LC_INPUT(int32_t, call, teacherMask), batch, dimOf(call, 't'),
+    Nodes<T> teacher(call, LGC_INPUT(T, call, teacherLogits), LGC_INPUT(int32_t, call, teacherMask), batch, dimOf(call, 't'),
                      dimOf(call, 'v'), o);
-    T *gradStudent = LC_OUTPUT(T, call, gradStudent), *gradTeacher = LC_OUTPUT(T, call, gradTeacher);
+    T *gradStudent = LGC_OUTPUT(T, call, gradStudent), *gradTeacher = LGC_OUTPUT(T, call, gradTeacher);
     const size_t n = student.nodes() > teacher.nodes() ? student.nodes() : teacher.nodes();
     Scratch<double> values(call, batch), first(call, gradStudent ? batch * n : 0), second(call, gradTeacher ? batch * n : 0);
     Scratch<bool> active(call, batch);
@@ -263,7 +263,7 @@ struct GldLoss {
     student.find(call);
     teacher.find(call);
     if (call.outOfMemory) return;
-    gldValues(call, student, teacher, {LC_OPTION(call, featureReduction) == 0, LC_OPTION(call, gwReduction) != 0}, values, active,
+    gldValues(call, student, teacher, {LGC_OPTION(call, featureReduction) == 0, LGC_OPTION(call, gwReduction) != 0}, values, active,
               gradStudent ? static_cast<double*>(first) : nullptr, gradTeacher ? static_cast<double*>(second) : nullptr);
     if (call.outOfMemory) return;
     double counted = 0;
@@ -271,9 +271,9 @@ struct GldLoss {
     const int reduction = reductionOf<GldLoss>(call);
     const double scale = reduction == kReduceMean ? reciprocalOrZero(counted) : 1.0;
     if (reduction == kReduceNone)
-      for (size_t b = 0; b < batch; ++b) storeScalar<T>(LC_OUTPUT(void, call, loss), b, values[b]);
+      for (size_t b = 0; b < batch; ++b) storeScalar<T>(LGC_OUTPUT(void, call, loss), b, values[b]);
     else
-      LC_NUMBER(call, loss) = reduction == kReduceMean && counted == 0 ? __builtin_nan("") : orderedSum(values, batch) * scale;
+      LGC_NUMBER(call, loss) = reduction == kReduceMean && counted == 0 ? __builtin_nan("") : orderedSum(values, batch) * scale;
     if (gradStudent) student.template featureGradient<false>(call, first, n, active, scale, gradStudent);
     if (gradTeacher) teacher.template featureGradient<false>(call, second, n, active, scale, gradTeacher);
   }
@@ -319,8 +319,8 @@ struct InfiGFusionLoss {
     const NodeOptions o = nodeOptions<InfiGFusionLoss>(call);
     const size_t batch = dimOf(call, '*'), l = dimOf(call, 'l'), t = dimOf(call, 't'), c = call.columns, v = dimOf(call, 'v'),
                  n = batch * l;
-    const T *logits = LC_INPUT(T, call, studentLogits), *other = LC_INPUT(T, call, teacherLogits);
-    const int32_t *targets = LC_INPUT(int32_t, call, targets), *given = LC_INPUT(int32_t, call, teacherMask);
+    const T *logits = LGC_INPUT(T, call, studentLogits), *other = LGC_INPUT(T, call, teacherLogits);
+    const int32_t *targets = LGC_INPUT(int32_t, call, targets), *given = LGC_INPUT(int32_t, call, teacherMask);
     const int32_t ignore = ignoreIndexOf<InfiGFusionLoss>(call);
     Scratch<int32_t> answers(call, n);
     if (!answers) return;
@@ -328,9 +328,9 @@ struct InfiGFusionLoss {
     for (size_t i = 0; i < n; ++i) counted += answers[i] = targets[i] != ignore;
     Nodes<T> student(call, logits, answers, batch, l, c, o);
     Nodes<T> teacher(call, other, given ? given : t == l ? static_cast<const int32_t*>(answers) : nullptr, batch, t, v, o);
-    T* grad = LC_OUTPUT(T, call, gradStudent);
-    const double lambda = LC_OPTION(call, lambda), forSft = 1 - lambda, forUld = lambda * LC_OPTION(call, uldWeight),
-                 forGld = lambda * LC_OPTION(call, gldWeight), temperature = LC_OPTION(call, temperature);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
+    const double lambda = LGC_OPTION(call, lambda), forSft = 1 - lambda, forUld = lambda * LGC_OPTION(call, uldWeight),
+                 forGld = lambda * LGC_OPTION(call, gldWeight), temperature = LGC_OPTION(call, temperature);
     const bool slopesWanted = grad && forGld != 0;
     const size_t nodes = student.nodes() > teacher.nodes() ? student.nodes() : teacher.nodes();
     Scratch<double> values(call, batch), slopes(call, slopesWanted ? batch * nodes : 0), entropies(call, n), distances(call, n);
@@ -341,7 +341,7 @@ struct InfiGFusionLoss {
     const double pairs = static_cast<double>(pair(student, teacher, partner)), ofPairs = reciprocalOrZero(pairs),
                  ofRows = reciprocalOrZero(static_cast<double>(counted));
     parallel(call, n, rowGrain(c + v), [&](size_t begin, size_t end) {
-      UldRows<T> rows(call, c, v, o.topK, static_cast<int>(LC_OPTION(call, uldTransform)));
+      UldRows<T> rows(call, c, v, o.topK, static_cast<int>(LGC_OPTION(call, uldTransform)));
       Scratch<Block<T>> blocks(call, blockCount(c));
       Scratch<double> factors(call, blockCount(c));
       if (!rows || !blocks || !factors) return;
@@ -357,7 +357,7 @@ struct InfiGFusionLoss {
     student.find(call);
     teacher.find(call);
     if (call.outOfMemory) return;
-    gldValues(call, student, teacher, {LC_OPTION(call, featureReduction) == 0, LC_OPTION(call, gwReduction) != 0}, values, active,
+    gldValues(call, student, teacher, {LGC_OPTION(call, featureReduction) == 0, LGC_OPTION(call, gwReduction) != 0}, values, active,
               slopesWanted ? static_cast<double*>(slopes) : nullptr, nullptr);
     if (call.outOfMemory) return;
     double sequences = 0;
@@ -367,11 +367,11 @@ struct InfiGFusionLoss {
 
     const double sft = counted ? orderedSum(entropies, n) * ofRows : nan, uld = pairs > 0 ? orderedSum(distances, n) * ofPairs : nan,
                  gld = sequences > 0 ? orderedSum(values, batch) * ofSequences : nan;
-    LC_NUMBER(call, sft) = sft;
-    LC_NUMBER(call, uld) = uld;
-    LC_NUMBER(call, gld) = gld;
+    LGC_NUMBER(call, sft) = sft;
+    LGC_NUMBER(call, uld) = uld;
+    LGC_NUMBER(call, gld) = gld;
     // A term without weight is left out, whatever it is.
-    LC_NUMBER(call, loss) = (forSft == 0 ? 0 : forSft * sft) + (forUld == 0 ? 0 : forUld * uld) + (forGld == 0 ? 0 : forGld * gld);
+    LGC_NUMBER(call, loss) = (forSft == 0 ? 0 : forSft * sft) + (forUld == 0 ? 0 : forUld * uld) + (forGld == 0 ? 0 : forGld * gld);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

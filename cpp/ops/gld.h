@@ -28,8 +28,8 @@ constexpr Option kSize = between(integer("size", __builtin_nan("")), 1, 16777216
 
 template <class D> NodeOptions nodeOptions(const Call& call) {
   constexpr const Record& record = D::record;
-  return {static_cast<size_t>(LC_OPTION(call, topK)), LC_OPTION(call, nodes) != 0, LC_OPTION(call, positionReduction) == 0,
-          static_cast<int>(LC_OPTION(call, transform)), LC_OPTION(call, temperature)};
+  return {static_cast<size_t>(LGC_OPTION(call, topK)), LGC_OPTION(call, nodes) != 0, LGC_OPTION(call, positionReduction) == 0,
+          static_cast<int>(LGC_OPTION(call, transform)), LGC_OPTION(call, temperature)};
 }
 
 // How the values of one position come from its logits. A position with NaN, or without a finite logit, has sigma NaN.
@@ -182,16 +182,16 @@ template <class T> class Nodes {
     const f64x8 infinity = broadcast<f64x8>(kInfinity), zero = broadcast<f64x8>(0);
     const double pivot = row.top < kInfinity ? row.top : 0.0;
     const auto over = [&](double shift, auto&& term) {
-      return rowSumWide(columns, [&](size_t j, size_t count) LC_LAMBDA {
+      return rowSumWide(columns, [&](size_t j, size_t count) LGC_LAMBDA {
         const f64x8 v = readWide(z + j, count);
         return select(abs(v) < infinity, term(v - pivot - shift), zero);
       });
     };
-    const double count = over(0, [](f64x8) LC_LAMBDA { return broadcast<f64x8>(1); });
+    const double count = over(0, [](f64x8) LGC_LAMBDA { return broadcast<f64x8>(1); });
     row.top = pivot;
     row.share = 1.0 / count;
-    row.mean = over(0, [](f64x8 d) LC_LAMBDA { return d; }) / count;
-    const double variance = over(row.mean, [](f64x8 d) LC_LAMBDA { return d * d; }) / count;
+    row.mean = over(0, [](f64x8 d) LGC_LAMBDA { return d; }) / count;
+    const double variance = over(row.mean, [](f64x8 d) LGC_LAMBDA { return d * d; }) / count;
     row.scale = variance == 0 ? 0.0 : 1.0 / sqrt(variance);
   }
 
@@ -233,14 +233,14 @@ template <class T> class Nodes {
       if (!Add) __builtin_memset(static_cast<void*>(g), 0, columns * sizeof(T));
       for (size_t j = 0; j < row.found; ++j) put(j, dx[j] * inverse);
     } else if (options.transform == kNodeSoftmax) {
-      lanesOf<Add>(g, [&](size_t j, size_t count) LC_LAMBDA {
+      lanesOf<Add>(g, [&](size_t j, size_t count) LGC_LAMBDA {
         const W v = readLanes(z + j, count, -kInfinity);
         return exp((v - static_cast<T>(row.top)) * static_cast<T>(inverse)) * static_cast<T>(-product * inverse * row.scale);
       });
       for (size_t j = 0; j < row.found; ++j) put(j, x[j] * (dx[j] - product) * inverse);
     } else {
       const double a = sum * row.share, b = product * row.share;
-      lanesOf<Add>(g, [&](size_t j, size_t count) LC_LAMBDA {
+      lanesOf<Add>(g, [&](size_t j, size_t count) LGC_LAMBDA {
         const W v = readLanes(z + j, count), value = (v - static_cast<T>(row.top) - static_cast<T>(row.mean)) * static_cast<T>(row.scale);
         const W slope = fma(value, broadcast<W>(static_cast<T>(-b)), broadcast<W>(static_cast<T>(-a))) * static_cast<T>(row.scale);
         return select(abs(v) < broadcast<W>(__builtin_huge_val()), slope, broadcast<W>(0));

@@ -54,11 +54,11 @@ struct GwFirstLowerBound {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
-    const T *C = LC_INPUT(T, call, C), *D = LC_INPUT(T, call, D);
-    T *gradC = LC_OUTPUT(T, call, gradC), *gradD = LC_OUTPUT(T, call, gradD);
-    const double r = LC_OPTION(call, order);
-    const bool mean = LC_OPTION(call, eccentricity) == 1;
-    const void *weightsC = LC_INPUT(void, call, weightsC), *weightsD = LC_INPUT(void, call, weightsD);
+    const T *C = LGC_INPUT(T, call, C), *D = LGC_INPUT(T, call, D);
+    T *gradC = LGC_OUTPUT(T, call, gradC), *gradD = LGC_OUTPUT(T, call, gradD);
+    const double r = LGC_OPTION(call, order);
+    const bool mean = LGC_OPTION(call, eccentricity) == 1;
+    const void *weightsC = LGC_INPUT(void, call, weightsC), *weightsD = LGC_INPUT(void, call, weightsD);
     Points c(call, n, weightsC), d(call, m, weightsD);
     if (!c || !d) return;
     weighBy(call, weightsC, c);
@@ -67,10 +67,10 @@ struct GwFirstLowerBound {
     eccentricities(call, D, d, m, r, mean);
     if (!c.sort(call) || !d.sort(call)) return;
     const double value = wassersteinLine(c.line(), d.line(), r);
-    LC_NUMBER(call, value) = value;
-    LC_NUMBER(call, distance) = rootOf(value, r) / 2;
-    roundTo(c.values(), n, LC_OUTPUT(T, call, eccC));
-    roundTo(d.values(), m, LC_OUTPUT(T, call, eccD));
+    LGC_NUMBER(call, value) = value;
+    LGC_NUMBER(call, distance) = rootOf(value, r) / 2;
+    roundTo(c.values(), n, LGC_OUTPUT(T, call, eccC));
+    roundTo(d.values(), m, LGC_OUTPUT(T, call, eccD));
     if (!gradC) return;
     Scratch<double> gc(call, n), gd(call, m);
     if (!gc || !gd) return;
@@ -98,19 +98,19 @@ struct GwSecondLowerBound {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
-    const void *weightsC = LC_INPUT(void, call, weightsC), *weightsD = LC_INPUT(void, call, weightsD);
-    T *gradC = LC_OUTPUT(T, call, gradC), *gradD = LC_OUTPUT(T, call, gradD);
-    const double r = LC_OPTION(call, order);
+    const void *weightsC = LGC_INPUT(void, call, weightsC), *weightsD = LGC_INPUT(void, call, weightsD);
+    T *gradC = LGC_OUTPUT(T, call, gradC), *gradD = LGC_OUTPUT(T, call, gradD);
+    const double r = LGC_OPTION(call, order);
     Points c(call, n * n, weightsC), d(call, m * m, weightsD);
     if (!c || !d) return;
     weigh(call, weightsC, n, c);
     weigh(call, weightsD, m, d);
-    widen(LC_INPUT(T, call, C), n * n, c.values());
-    widen(LC_INPUT(T, call, D), m * m, d.values());
+    widen(LGC_INPUT(T, call, C), n * n, c.values());
+    widen(LGC_INPUT(T, call, D), m * m, d.values());
     if (!c.sort(call) || !d.sort(call)) return;
     const double value = wassersteinLine(c.line(), d.line(), r);
-    LC_NUMBER(call, value) = value;
-    LC_NUMBER(call, distance) = rootOf(value, r) / 2;
+    LGC_NUMBER(call, value) = value;
+    LGC_NUMBER(call, distance) = rootOf(value, r) / 2;
     if (!gradC) return;
     Scratch<double> gc(call, n * n), gd(call, m * m);
     if (!gc || !gd) return;
@@ -211,24 +211,24 @@ struct GwThirdLowerBound {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
-    const void *weightsC = LC_INPUT(void, call, weightsC), *weightsD = LC_INPUT(void, call, weightsD);
-    const double r = LC_OPTION(call, order);
+    const void *weightsC = LGC_INPUT(void, call, weightsC), *weightsD = LGC_INPUT(void, call, weightsD);
+    const double r = LGC_OPTION(call, order);
     Points p(call, n, weightsC), q(call, m, weightsD);
     Rows c(call, n), d(call, m);
     Scratch<double> cost(call, n * m, false);
     if (!p || !q || !c || !d || !cost) return;
     weighBy(call, weightsC, p);
     weighBy(call, weightsD, q);
-    sortRows(call, LC_INPUT(T, call, C), c);
-    sortRows(call, LC_INPUT(T, call, D), d);
+    sortRows(call, LGC_INPUT(T, call, C), c);
+    sortRows(call, LGC_INPUT(T, call, D), d);
     parallel(call, n, rowGrain(m * (n + m)), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i)
         for (size_t j = 0; j < m; ++j) cost[i * m + j] = wassersteinLine(c.line(i, p), d.line(j, q), r);
     });
-    roundTo(cost, n * m, LC_OUTPUT(T, call, cost));
-    const double value = LC_OPTION(call, method) == 1 ? assigned(call, cost, n) : relaxed(cost, p, q, n, m);
-    LC_NUMBER(call, value) = value;
-    LC_NUMBER(call, distance) = rootOf(value, r) / 2;
+    roundTo(cost, n * m, LGC_OUTPUT(T, call, cost));
+    const double value = LGC_OPTION(call, method) == 1 ? assigned(call, cost, n) : relaxed(cost, p, q, n, m);
+    LGC_NUMBER(call, value) = value;
+    LGC_NUMBER(call, distance) = rootOf(value, r) / 2;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

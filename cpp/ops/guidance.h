@@ -15,7 +15,7 @@ struct GroupProgressiveGuidance {
 
   double alpha, temperature, scale;
   explicit GroupProgressiveGuidance(const Call& call)
-      : alpha(LC_OPTION(call, alpha)), temperature(LC_OPTION(call, temperature)), scale(meanScale<GroupProgressiveGuidance>(call)) {}
+      : alpha(LGC_OPTION(call, alpha)), temperature(LGC_OPTION(call, temperature)), scale(meanScale<GroupProgressiveGuidance>(call)) {}
 
   // One row of one plane. `own` and `guide` are at the temperature; `guide` is null in the first plane. A term of weight 0 is left out,
   // be it infinite.
@@ -28,7 +28,7 @@ struct GroupProgressiveGuidance {
     double loss = 0;
     if (labels != 0) loss = labels * (hard.logSum - (static_cast<double>(x[y]) - hard.max));
     if (soft != 0) {
-      const double divergence = guide.inverse * rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+      const double divergence = guide.inverse * rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
                                   const f64x8 v = guide.shifted(t(i, count));
                                   return expected(v == dead, expFlush(v), v - own.shifted(z(i, count)));
                                 });
@@ -61,11 +61,11 @@ struct GroupProgressiveGuidance {
   template <class T> static void run(Call& call) {
     const GroupProgressiveGuidance d(call);
     const size_t planes = call.dims['g'], n = call.rows, c = call.columns;
-    const T* logits = LC_INPUT(T, call, logits);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const T* logits = LGC_INPUT(T, call, logits);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<GroupProgressiveGuidance>(call);
-    T* losses = LC_OUTPUT(T, call, losses);
-    T* grad = LC_OUTPUT(T, call, gradLogits);
+    T* losses = LGC_OUTPUT(T, call, losses);
+    T* grad = LGC_OUTPUT(T, call, gradLogits);
     Scratch<double> values(call, planes * n);
     if (!values) return;
     double* v = values;
@@ -93,7 +93,7 @@ struct GroupProgressiveGuidance {
       losses[k] = static_cast<T>(loss);
       total += loss;
     }
-    LC_NUMBER(call, loss) = total;
+    LGC_NUMBER(call, loss) = total;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -47,22 +47,22 @@ struct GwObjective {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
-    const double loss = LC_OPTION(call, loss);
-    T* gradPlan = LC_OUTPUT(T, call, gradPlan);
-    T* gradC = LC_OUTPUT(T, call, gradC);
-    T* gradD = LC_OUTPUT(T, call, gradD);
+    const double loss = LGC_OPTION(call, loss);
+    T* gradPlan = LGC_OUTPUT(T, call, gradPlan);
+    T* gradC = LGC_OUTPUT(T, call, gradC);
+    T* gradD = LGC_OUTPUT(T, call, gradD);
     Scratch<double> plan(call, n * m);
-    GwPair pair(call, LC_INPUT(T, call, C), LC_INPUT(T, call, D), loss == kGwKl);
+    GwPair pair(call, LGC_INPUT(T, call, C), LGC_INPUT(T, call, D), loss == kGwKl);
     GwTensor tensor(call, pair);
     if (!plan || !pair.ready() || !tensor.ready()) return;
-    widen(LC_INPUT(T, call, plan), n * m, plan);
+    widen(LGC_INPUT(T, call, plan), n * m, plan);
     if (loss != kGwAbs) {
-      LC_NUMBER(call, value) = gwEnergy(call, pair, tensor, plan, gradPlan, gradC, gradD);
+      LGC_NUMBER(call, value) = gwEnergy(call, pair, tensor, plan, gradPlan, gradC, gradD);
       return;
     }
     const GwAbsolute all{pair.c, pair.d, plan, n, m};
     all.fill(call, pair.c, pair.d, tensor.a);
-    LC_NUMBER(call, value) = planEnergy(call, tensor.a, plan, n, m, tensor.p1);
+    LGC_NUMBER(call, value) = planEnergy(call, tensor.a, plan, n, m, tensor.p1);
     if (!gradPlan && !gradC && !gradD) return;
     all.fill(call, pair.ct, pair.ht, tensor.b);
     if (gradPlan)
@@ -77,7 +77,7 @@ struct GwObjective {
 struct EntropicGw {
   static bool check(Call& call) {
     if (!checkWeights(call, "p") || !checkWeights(call, "q") || !checkWeights(call, "initPlan")) return false;
-    return LC_OPTION(call, loss) != kGwKl || checkKlDomain(call);
+    return LGC_OPTION(call, loss) != kGwKl || checkKlDomain(call);
   }
   static constexpr Record record{
       "entropicGW",
@@ -107,22 +107,22 @@ struct EntropicGw {
     const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
     Scratch<double> plan(call, n * m), kernel(call, n * m), turned(call, n * m), p(call, n), q(call, m), logP(call, n), logQ(call, m);
     Scratch<double> f(call, n), g(call, m), rows(call, n), errors(call, n);
-    GwPair pair(call, LC_INPUT(T, call, C), LC_INPUT(T, call, D), LC_OPTION(call, loss) == kGwKl);
+    GwPair pair(call, LGC_INPUT(T, call, C), LGC_INPUT(T, call, D), LGC_OPTION(call, loss) == kGwKl);
     GwTensor tensor(call, pair);
     if (!plan || !kernel || !turned || !p || !q || !logP || !logQ || !f || !g || !rows || !errors || !pair.ready() || !tensor.ready())
       return;
-    LC_NUMBER(call, converged) = 1;
-    distribution(LC_INPUT(T, call, p), n, p);
-    distribution(LC_INPUT(T, call, q), m, q);
+    LGC_NUMBER(call, converged) = 1;
+    distribution(LGC_INPUT(T, call, p), n, p);
+    distribution(LGC_INPUT(T, call, q), m, q);
     logarithms(p, n, logP);
     logarithms(q, m, logQ);
-    if (const T* given = LC_INPUT(T, call, initPlan))
+    if (const T* given = LGC_INPUT(T, call, initPlan))
       widen(given, n * m, plan);
     else
       forRows(call, n, m,
-              [&](size_t i, size_t j, size_t count) LC_LAMBDA { writeWide(plan + i * m + j, readWide(q + j, count) * p[i], count); });
-    const double epsilon = LC_OPTION(call, epsilon), tol = LC_OPTION(call, tol), scale = -0.5 * LC_OPTION(call, gradScale) / epsilon;
-    const double most = n && m ? LC_OPTION(call, outerIterations) : 0.0;
+              [&](size_t i, size_t j, size_t count) LGC_LAMBDA { writeWide(plan + i * m + j, readWide(q + j, count) * p[i], count); });
+    const double epsilon = LGC_OPTION(call, epsilon), tol = LGC_OPTION(call, tol), scale = -0.5 * LGC_OPTION(call, gradScale) / epsilon;
+    const double most = n && m ? LGC_OPTION(call, outerIterations) : 0.0;
     const Sinkhorn sinkhorn{kernel, turned, p, logP, logQ, n, m, f, g, rows, errors};
     tensor.setMarginals(call, p, q);
     double change = 0;
@@ -130,16 +130,16 @@ struct EntropicGw {
       // Scaled at every start rather than once: a run that goes on from a returned plan is then the same run.
       rowTotals(call, plan, n, m, rows);
       const double total = orderedSum(rows, n);
-      forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      forRows(call, n, m, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
         writeWide(plan + i * m + j, readWide(plan + i * m + j, count) / total, count);
       });
       tensor.both(call, plan);
-      forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      forRows(call, n, m, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
         writeWide(kernel + i * m + j, readWide(tensor.a + i * m + j, count) * scale, count);
       });
       transpose(call, kernel, n, m, turned);
-      sinkhorn.run(call, static_cast<size_t>(LC_OPTION(call, innerIterations)), LC_OPTION(call, innerTol));
-      sumRows(call, n, m, errors, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      sinkhorn.run(call, static_cast<size_t>(LGC_OPTION(call, innerIterations)), LGC_OPTION(call, innerTol));
+      sumRows(call, n, m, errors, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
         const size_t at = i * m + j;
         const f64x8 next = exp(readWide(kernel + at, count) + (readWide(g + j, count) + f[i])), moved = next - readWide(plan + at, count);
         writeWide(plan + at, next, count);
@@ -147,20 +147,20 @@ struct EntropicGw {
       });
       if (call.outOfMemory) return;
       change = sqrt(orderedSum(errors, n));
-      LC_NUMBER(call, iterations) = k;
+      LGC_NUMBER(call, iterations) = k;
       if (!(change > tol)) break;  // reached, or NaN
     }
-    LC_NUMBER(call, change) = change;
-    LC_NUMBER(call, converged) = change <= tol ? 1 : 0;
-    const double value = gwEnergy<T>(call, pair, tensor, plan, nullptr, LC_OUTPUT(T, call, gradC), LC_OUTPUT(T, call, gradD));
+    LGC_NUMBER(call, change) = change;
+    LGC_NUMBER(call, converged) = change <= tol ? 1 : 0;
+    const double value = gwEnergy<T>(call, pair, tensor, plan, nullptr, LGC_OUTPUT(T, call, gradC), LGC_OUTPUT(T, call, gradD));
     const f64x8 zero = broadcast<f64x8>(0);
-    sumRows(call, n, m, rows, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    sumRows(call, n, m, rows, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       const f64x8 t = readWide(plan + i * m + j, count);
       return select(t == zero, zero, t * (log(t) - 1.0));
     });
-    LC_NUMBER(call, value) = value;
-    LC_NUMBER(call, objective) = fma(epsilon, orderedSum(rows, n), value);
-    roundTo(static_cast<const double*>(plan), n * m, LC_OUTPUT(T, call, plan));
+    LGC_NUMBER(call, value) = value;
+    LGC_NUMBER(call, objective) = fma(epsilon, orderedSum(rows, n), value);
+    roundTo(static_cast<const double*>(plan), n * m, LGC_OUTPUT(T, call, plan));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -200,10 +200,10 @@ struct GwBruteForce {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('a')];
-    const T* c = LC_INPUT(T, call, C);
-    const T* d = LC_INPUT(T, call, D);
-    int32_t* permutation = LC_OUTPUT(int32_t, call, permutation);
-    const double order = LC_OPTION(call, order);
+    const T* c = LGC_INPUT(T, call, C);
+    const T* d = LGC_INPUT(T, call, D);
+    int32_t* permutation = LGC_OUTPUT(int32_t, call, permutation);
+    const double order = LGC_OPTION(call, order);
     Scratch<double> costs(call, n * n * n * n);
     if (!costs) return;
     for (size_t i = 0; i < n * n; ++i)
@@ -223,7 +223,7 @@ struct GwBruteForce {
       best = total;
       for (size_t i = 0; i < n; ++i) permutation[i] = static_cast<int32_t>(s[i]);
     } while (advance(s, n));
-    LC_NUMBER(call, value) = n ? best / static_cast<double>(n * n) : 0.0;
+    LGC_NUMBER(call, value) = n ? best / static_cast<double>(n * n) : 0.0;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -9,9 +9,9 @@ namespace LOGITCORE_LEVEL {
 enum GwLoss { kGwSquare = 0, kGwKl = 1, kGwAbs = 2 };
 
 // The loss as f1(a) + f2(b) - factor h1(a) h2(b), with h1(a) = a: (a - b)^2, or a log(a / b) - a + b.
-template <class W> LC_FN W gwFirst(W a, bool kl) { return kl ? select(a == broadcast<W>(0), broadcast<W>(0), a * log(a) - a) : a * a; }
-template <class W> LC_FN W gwSecond(W b, bool kl) { return kl ? b : b * b; }
-template <class W> LC_FN W gwCross(W b, bool kl) { return kl ? log(b) : b; }
+template <class W> LGC_FN W gwFirst(W a, bool kl) { return kl ? select(a == broadcast<W>(0), broadcast<W>(0), a * log(a) - a) : a * a; }
+template <class W> LGC_FN W gwSecond(W b, bool kl) { return kl ? b : b * b; }
+template <class W> LGC_FN W gwCross(W b, bool kl) { return kl ? log(b) : b; }
 
 // Both graphs in double, with what the loss makes of them. Arrays of the caller are read here only.
 struct GwPair {
@@ -34,7 +34,7 @@ struct GwPair {
     widen(second, m * m, d);
     if (!kl) shift();
     transpose(call, c, n, n, ct);
-    forRows(call, m, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    forRows(call, m, m, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       writeWide(h + i * m + j, gwCross(readWide(d + i * m + j, count, 1), kl), count);
     });
     transpose(call, h, m, m, ht);
@@ -88,13 +88,13 @@ struct GwTensor {
 
   void setMarginals(Call& call, const double* p, const double* q) {
     const auto firstSums = [&](const double* x, double* out) {
-      sumRows(call, n, n, out, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+      sumRows(call, n, n, out, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
         return gwFirst(readWide(x + i * n + j, count), pair.kl) * readWide(p + j, count);
       });
     };
     firstSums(pair.c, p1);
     firstSums(pair.ct, p2);
-    sumRows(call, m, m, q1, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    sumRows(call, m, m, q1, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       return gwSecond(readWide(pair.d + i * m + j, count), pair.kl) * readWide(q + j, count);
     });
     // The transpose of D is not kept: sums of its rows are weighted sums of rows of D.
@@ -112,7 +112,7 @@ struct GwTensor {
     first(call, plan);
     if (!pair.symmetric) second(call, plan);
     const double* other = pair.symmetric ? a : b;
-    forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    forRows(call, n, m, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       const size_t at = i * m + j;
       writeWide(a + at, readWide(a + at, count) + readWide(other + at, count), count);
     });
@@ -123,7 +123,7 @@ struct GwTensor {
     multiply<double>(call, n, m, m, rowMajor(plan, m), rowMajor(right, m), side);
     multiply<double>(call, n, m, n, rowMajor(left, n), rowMajor<double>(side, m), out);
     const double factor = pair.factor();
-    forRows(call, n, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    forRows(call, n, m, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       double* at = out + i * m + j;
       writeWide(at, fma(readWide(at, count), -factor, broadcast<f64x8>(u[i]) + readWide(v + j, count)), count);
     });
@@ -132,12 +132,12 @@ struct GwTensor {
 
 inline double planEnergy(Call& call, const double* a, const double* plan, size_t n, size_t m, double* rows) {
   sumRows(call, n, m, rows,
-          [&](size_t i, size_t j, size_t count) LC_LAMBDA { return readWide(a + i * m + j, count) * readWide(plan + i * m + j, count); });
+          [&](size_t i, size_t j, size_t count) LGC_LAMBDA { return readWide(a + i * m + j, count) * readWide(plan + i * m + j, count); });
   return orderedSum(rows, n);
 }
 
 inline void rowTotals(Call& call, const double* plan, size_t n, size_t m, double* p) {
-  sumRows(call, n, m, p, [&](size_t i, size_t j, size_t count) LC_LAMBDA { return readWide(plan + i * m + j, count); });
+  sumRows(call, n, m, p, [&](size_t i, size_t j, size_t count) LGC_LAMBDA { return readWide(plan + i * m + j, count); });
 }
 
 // The energy of a plan under its own marginals, and its gradients where asked for.
@@ -164,7 +164,7 @@ template <class T> double gwEnergy(Call& call, GwPair& pair, GwTensor& tensor, c
   if (gradC) {
     multiply<double>(call, n, m, m, coupling, rowMajor<double>(pair.h, m), tensor.side);
     multiply<double>(call, n, n, m, side, transposed(coupling), square);
-    forRows(call, n, n, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    forRows(call, n, n, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       const f64x8 weight = readWide(p + j, count) * p[i], x = readWide(pair.c + i * n + j, count, 1);
       const f64x8 own = pair.kl ? select(weight == zero, zero, log(x) * weight) : 2.0 * x * weight;
       writeWide(gradC + i * n + j, fma(readWide(square + i * n + j, count), -pair.factor(), own), count);
@@ -173,7 +173,7 @@ template <class T> double gwEnergy(Call& call, GwPair& pair, GwTensor& tensor, c
   if (gradD) {
     multiply<double>(call, n, m, n, rowMajor<double>(pair.c, n), coupling, tensor.side);
     multiply<double>(call, m, m, n, transposed(coupling), side, square);
-    forRows(call, m, m, [&](size_t i, size_t j, size_t count) LC_LAMBDA {
+    forRows(call, m, m, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
       const f64x8 weight = readWide(q + j, count) * q[i], x = readWide(pair.d + i * m + j, count, 1),
                   cross = readWide(square + i * m + j, count);
       writeWide(gradD + i * m + j, pair.kl ? weight - cross / x : 2.0 * (x * weight - cross), count);
@@ -208,11 +208,12 @@ struct GwAbsolute {
         const size_t i = item / n, k = item % n;
         double total = 0;
         for (size_t j = 0; j < m; ++j)
-          total = fma(
-              plan[i * m + j],
-              rowSumWide(m, [&](size_t l, size_t count)
-                                LC_LAMBDA { return signOf(c[item] - readWide(d + j * m + l, count)) * readWide(plan + k * m + l, count); }),
-              total);
+          total = fma(plan[i * m + j],
+                      rowSumWide(m,
+                                 [&](size_t l, size_t count) LGC_LAMBDA {
+                                   return signOf(c[item] - readWide(d + j * m + l, count)) * readWide(plan + k * m + l, count);
+                                 }),
+                      total);
         out[item] = static_cast<T>(total);
       }
     });
@@ -226,7 +227,7 @@ struct GwAbsolute {
         for (size_t i = 0; i < n; ++i)
           total = fma(turned[j * n + i],
                       rowSumWide(n,
-                                 [&](size_t k, size_t count) LC_LAMBDA {
+                                 [&](size_t k, size_t count) LGC_LAMBDA {
                                    return signOf(d[item] - readWide(c + i * n + k, count)) * readWide(turned + l * n + k, count);
                                  }),
                       total);

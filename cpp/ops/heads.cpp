@@ -25,12 +25,12 @@ struct GradAlign {
 
   template <class T> static void run(Call& call) {
     using H = Halves<T>;
-    const T *main = LC_INPUT(T, call, gradMain), *aux = LC_INPUT(T, call, gradAux);
-    T *out = LC_OUTPUT(T, call, out), *aligned = LC_OUTPUT(T, call, aligned);
+    const T *main = LGC_INPUT(T, call, gradMain), *aux = LGC_INPUT(T, call, gradAux);
+    T *out = LGC_OUTPUT(T, call, out), *aligned = LGC_OUTPUT(T, call, aligned);
     const size_t n = call.inputLength[0];
     const T* both[] = {main, aux};
     double sums[3] = {};
-    if (!wideSumsOver<T, 2, 3>(call, both, n, sums, [](const f64x8* x, f64x8* term) LC_LAMBDA {
+    if (!wideSumsOver<T, 2, 3>(call, both, n, sums, [](const f64x8* x, f64x8* term) LGC_LAMBDA {
           term[0] = x[0] * x[1];
           term[1] = x[0] * x[0];
           term[2] = x[1] * x[1];
@@ -48,9 +48,9 @@ struct GradAlign {
       writeLanes(aligned + i, H::join(kept), count);
       writeLanes(out + i, H::join(total), count);
     });
-    LC_NUMBER(call, dot) = sums[0];
-    LC_NUMBER(call, cosine) = cosineOf(sums[0], sums[1], sums[2]);
-    LC_NUMBER(call, projected) = projected ? 1 : 0;
+    LGC_NUMBER(call, dot) = sums[0];
+    LGC_NUMBER(call, cosine) = cosineOf(sums[0], sums[1], sums[2]);
+    LGC_NUMBER(call, projected) = projected ? 1 : 0;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -93,17 +93,17 @@ struct HeadConflict {
     Scratch<double> a(call, n * c, false), b(call, n * c, false), features(call, n * d, false), weight(call, c * d, false);
     Scratch<Pair> classes(call, c), rows(call, n);
     if (!a || !b || !features || !weight || !classes || !rows) return;
-    widen(LC_INPUT(T, call, gradA), n * c, static_cast<double*>(a));
-    widen(LC_INPUT(T, call, gradB), n * c, static_cast<double*>(b));
-    widen(LC_INPUT(T, call, features), n * d, static_cast<double*>(features));
-    widen(LC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
+    widen(LGC_INPUT(T, call, gradA), n * c, static_cast<double*>(a));
+    widen(LGC_INPUT(T, call, gradB), n * c, static_cast<double*>(b));
+    widen(LGC_INPUT(T, call, features), n * d, static_cast<double*>(features));
+    widen(LGC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
     const View<double> u = rowMajor<double>(a, c), v = rowMajor<double>(b, c);
-    LC_NUMBER(call, conflictWeight) =
-        cosines<T>(call, transposed(u), transposed(v), features, c, n, classes, LC_OUTPUT(T, call, cosWeight));
-    LC_NUMBER(call, conflictFeature) = cosines<T>(call, u, v, weight, n, c, rows, LC_OUTPUT(T, call, cosFeature));
+    LGC_NUMBER(call, conflictWeight) =
+        cosines<T>(call, transposed(u), transposed(v), features, c, n, classes, LGC_OUTPUT(T, call, cosWeight));
+    LGC_NUMBER(call, conflictFeature) = cosines<T>(call, u, v, weight, n, c, rows, LGC_OUTPUT(T, call, cosFeature));
     Pair all{};
     for (size_t k = 0; k < c; ++k) all = {all.dot + classes[k].dot, all.a + classes[k].a, all.b + classes[k].b};
-    LC_NUMBER(call, cosWeightAll) = cosineOf(all.dot, all.a, all.b);
+    LGC_NUMBER(call, cosWeightAll) = cosineOf(all.dot, all.a, all.b);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -159,14 +159,14 @@ struct HeadForces {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
-    const T *logits = LC_INPUT(T, call, logits), *teacher = LC_INPUT(T, call, teacher);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
-    const double t = LC_OPTION(call, temperature);
-    const BinaryTerm term(LC_OPTION(call, variant) != 0, t, 0);
+    const T *logits = LGC_INPUT(T, call, logits), *teacher = LGC_INPUT(T, call, teacher);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
+    const double t = LGC_OPTION(call, temperature);
+    const BinaryTerm term(LGC_OPTION(call, variant) != 0, t, 0);
     Scratch<double> ce(call, n * c, false), kd(call, n * c, false), features(call, n * d, false), weight(call, c * d, false);
     if (!ce || !kd || !features || !weight) return;
-    widen(LC_INPUT(T, call, features), n * d, static_cast<double*>(features));
-    widen(LC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
+    widen(LGC_INPUT(T, call, features), n * d, static_cast<double*>(features));
+    widen(LGC_INPUT(T, call, weight), c * d, static_cast<double*>(weight));
     parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i)
         coefficients(term, t, logits + i * c, teacher + i * c, c, static_cast<size_t>(targets[i]), ce + i * c, kd + i * c);
@@ -179,12 +179,12 @@ struct HeadForces {
         attracted += !own && kd[i * c + j] > 0;
       }
     const double rows = static_cast<double>(n), others = rows * static_cast<double>(c - 1);
-    LC_NUMBER(call, targetConflict) = static_cast<double>(opposed) * reciprocalOrZero(rows);
-    LC_NUMBER(call, nonTargetConflict) = static_cast<double>(attracted) * reciprocalOrZero(others);
-    forces(call, ce, targets, features, weight, LC_OUTPUT(T, call, cePullWeight), LC_OUTPUT(T, call, cePushWeight),
-           LC_OUTPUT(T, call, cePullFeature), LC_OUTPUT(T, call, cePushFeature));
-    forces(call, kd, targets, features, weight, LC_OUTPUT(T, call, kdPullWeight), LC_OUTPUT(T, call, kdPushWeight),
-           LC_OUTPUT(T, call, kdPullFeature), LC_OUTPUT(T, call, kdPushFeature));
+    LGC_NUMBER(call, targetConflict) = static_cast<double>(opposed) * reciprocalOrZero(rows);
+    LGC_NUMBER(call, nonTargetConflict) = static_cast<double>(attracted) * reciprocalOrZero(others);
+    forces(call, ce, targets, features, weight, LGC_OUTPUT(T, call, cePullWeight), LGC_OUTPUT(T, call, cePushWeight),
+           LGC_OUTPUT(T, call, cePullFeature), LGC_OUTPUT(T, call, cePushFeature));
+    forces(call, kd, targets, features, weight, LGC_OUTPUT(T, call, kdPullWeight), LGC_OUTPUT(T, call, kdPushWeight),
+           LGC_OUTPUT(T, call, kdPullFeature), LGC_OUTPUT(T, call, kdPushFeature));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -7,14 +7,14 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // s(a) - s(b) of sigmoids with d = a - b, from factors: where both round to 1, or are close, their difference would not keep a digit.
-template <class W> LC_FN W sigmoidDifference(W a, W b, W d) {
+template <class W> LGC_FN W sigmoidDifference(W a, W b, W d) {
   const auto above = a > b;
   const W upper = select(above, a, b), lower = select(above, b, a);
   return copysign(sigmoid(upper) * sigmoid(-lower) * -expm1(-abs(d)), d);
 }
 
 // KL of two Bernoulli distributions with logits b and a, d = a - b: softplus(a) - softplus(b) - s(b) d, in nats.
-template <class W> LC_FN W bernoulliDivergence(W a, W b, W d) {
+template <class W> LGC_FN W bernoulliDivergence(W a, W b, W d) {
   const W zero = broadcast<W>(0), one = broadcast<W>(1);
   // On the side where the probability is at most 1/2.
   const auto flip = b > zero;
@@ -38,7 +38,7 @@ template <class W> LC_FN W bernoulliDivergence(W a, W b, W d) {
 }
 
 // log cosh(h)
-template <class W> LC_FN W logCosh(W h) {
+template <class W> LGC_FN W logCosh(W h) {
   const W one = broadcast<W>(1), a = abs(h), e = expm1(min(one, a));
   const W near = log1p(e * e / (broadcast<W>(2) * (one + e)));
   const W far = a + log1p(exp(broadcast<W>(-2) * a)) - broadcast<W>(static_cast<Scalar<W>>(0.6931471805599453));
@@ -56,26 +56,26 @@ struct BinaryTerm {
   BinaryTerm(bool normed, double temperature, double eps)
       : norm(normed), inverse(1 / temperature), limit(eps > 0 ? log1p(-eps) - log(eps) : __builtin_huge_val()) {}
 
-  template <class W> LC_FN W clamped(W x) const { return clampKeepNan(x, static_cast<Scalar<W>>(-limit), static_cast<Scalar<W>>(limit)); }
+  template <class W> LGC_FN W clamped(W x) const { return clampKeepNan(x, static_cast<Scalar<W>>(-limit), static_cast<Scalar<W>>(limit)); }
   // Equal infinities, a class that is masked on both sides, have no difference.
-  template <class W> LC_FN W difference(W s, W t) const {
+  template <class W> LGC_FN W difference(W s, W t) const {
     return select(s == t, broadcast<W>(0), (s - t) * broadcast<W>(static_cast<Scalar<W>>(inverse)));
   }
-  template <class W> LC_FN void scaled(W s, W t, W& a, W& b, W& d) const {
+  template <class W> LGC_FN void scaled(W s, W t, W& a, W& b, W& d) const {
     const W unit = broadcast<W>(static_cast<Scalar<W>>(inverse)), x = s * unit, y = t * unit;
     a = clamped(x);
     b = clamped(y);
     d = select((a == x) & (b == y), difference(s, t), a - b);
   }
   // In units of the temperature squared.
-  template <class W> LC_FN W loss(W s, W t) const {
+  template <class W> LGC_FN W loss(W s, W t) const {
     if (norm) return logCosh(clamped(difference(s, t)) * broadcast<W>(0.5));
     W a, b, d;
     scaled(s, t, a, b, d);
     return bernoulliDivergence(a, b, d);
   }
   // By the scaled logit: p_s - p_t, or u - 1/2. None beyond the clamp.
-  template <class W> LC_FN W slope(W s, W t) const {
+  template <class W> LGC_FN W slope(W s, W t) const {
     const W zero = broadcast<W>(0), most = broadcast<W>(static_cast<Scalar<W>>(limit));
     if (norm) {
       const W v = difference(s, t);
@@ -100,11 +100,11 @@ struct BinaryPair {
 
   BinaryPair(bool norm, double temperature, double eps, double scale)
       : term(norm, temperature, eps), lossScale(scale * temperature * temperature), slopeScale(scale * temperature) {}
-  LC_FN void begin(Row&, const RowStart&) const {}
-  template <int, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = term.loss(lane.x[0], lane.x[1]); }
-  template <int> LC_FN void fold(Row& row, const double* sum) const { row.loss = lossScale * sum[0]; }
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.loss; }
-  template <class W> LC_FN void write(const Row&, const Lane<W>& lane, W* out) const {
+  LGC_FN void begin(Row&, const RowStart&) const {}
+  template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = term.loss(lane.x[0], lane.x[1]); }
+  template <int> LGC_FN void fold(Row& row, const double* sum) const { row.loss = lossScale * sum[0]; }
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.loss; }
+  template <class W> LGC_FN void write(const Row&, const Lane<W>& lane, W* out) const {
     out[0] = term.slope(lane.x[0], lane.x[1]) * broadcast<W>(static_cast<Scalar<W>>(slopeScale));
   }
 };
@@ -115,7 +115,7 @@ template <bool Norm> struct BinaryKl : BinaryPair {
                                  {kStudent, kTeacher, kRowLabels},
                                  {kPairTemperature, kBinaryEps, kIgnoreIndex, kReduction, kGrad},
                                  {reduced("loss", "n"), kGradStudent}};
-  explicit BinaryKl(const Call& call) : BinaryPair(Norm, LC_OPTION(call, temperature), LC_OPTION(call, eps), meanScale<BinaryKl>(call)) {}
+  explicit BinaryKl(const Call& call) : BinaryPair(Norm, LGC_OPTION(call, temperature), LGC_OPTION(call, eps), meanScale<BinaryKl>(call)) {}
 };
 
 // gamma CE(logitsCls, y) + alpha L(logitsAux, teacher)
@@ -137,13 +137,13 @@ struct DhkdLoss {
   double alpha, gamma, scale, lossScale, slopeScale;
 
   explicit DhkdLoss(const Call& call)
-      : term(LC_OPTION(call, variant) == 0, LC_OPTION(call, temperature), LC_OPTION(call, eps)),
-        alpha(LC_OPTION(call, alpha)),
-        gamma(LC_OPTION(call, gamma)),
+      : term(LGC_OPTION(call, variant) == 0, LGC_OPTION(call, temperature), LGC_OPTION(call, eps)),
+        alpha(LGC_OPTION(call, alpha)),
+        gamma(LGC_OPTION(call, gamma)),
         scale(meanScale<DhkdLoss>(call)),
-        lossScale(scale * LC_OPTION(call, temperature) * LC_OPTION(call, temperature)),
-        slopeScale(alpha * scale * LC_OPTION(call, temperature)) {}
-  LC_FN void begin(Row& row, const RowStart& start) const {
+        lossScale(scale * LGC_OPTION(call, temperature) * LGC_OPTION(call, temperature)),
+        slopeScale(alpha * scale * LGC_OPTION(call, temperature)) {}
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     const RowSum& s = start.softmax[0];
     const double behind = start.targetValue[0] - s.max, logSum = log1p(s.others);
     const bool leads = static_cast<size_t>(start.target) == s.argMax;
@@ -152,19 +152,19 @@ struct DhkdLoss {
     // 1 - p_y, from the other terms where the target leads.
     row.complement = leads ? s.others * row.inverseSum : 1 - exp(behind) * row.inverseSum;
   }
-  template <int, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = term.loss(lane.x[1], lane.x[2]); }
-  template <int> LC_FN void fold(Row& row, const double* sum) const { row.divergence = lossScale * sum[0]; }
-  LC_FN void rowOutputs(const Row& row, double* out) const {
+  template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = term.loss(lane.x[1], lane.x[2]); }
+  template <int> LGC_FN void fold(Row& row, const double* sum) const { row.divergence = lossScale * sum[0]; }
+  LGC_FN void rowOutputs(const Row& row, double* out) const {
     // A term of weight 0 is 0, also where it is infinite.
     out[0] = (gamma == 0 ? 0.0 : gamma * row.crossEntropy) + (alpha == 0 ? 0.0 : alpha * row.divergence);
     out[1] = row.crossEntropy;
     out[2] = row.divergence;
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     out[0] = lane.e[0] * broadcast<W>(static_cast<Scalar<W>>(gamma * scale * row.inverseSum));
     out[1] = term.slope(lane.x[1], lane.x[2]) * broadcast<W>(static_cast<Scalar<W>>(slopeScale));
   }
-  LC_FN double atTarget(const Row& row) const { return -gamma * scale * row.complement; }
+  LGC_FN double atTarget(const Row& row) const { return -gamma * scale * row.complement; }
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -49,12 +49,12 @@ struct PartitionZeroRadius {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, padded = (c + 7) / 8 * 8;
-    const double temperature = LC_OPTION(call, temperature), limit = LC_OPTION(call, searchFactor) * kHalfTurn;
-    const T* logits = LC_INPUT(T, call, logits);
-    const T* jvp = LC_INPUT(T, call, jvp);
-    T* rho = LC_OUTPUT(T, call, rho);
-    T* zeroRe = LC_OUTPUT(T, call, zeroRe);
-    T* zeroIm = LC_OUTPUT(T, call, zeroIm);
+    const double temperature = LGC_OPTION(call, temperature), limit = LGC_OPTION(call, searchFactor) * kHalfTurn;
+    const T* logits = LGC_INPUT(T, call, logits);
+    const T* jvp = LGC_INPUT(T, call, jvp);
+    T* rho = LGC_OUTPUT(T, call, rho);
+    T* zeroRe = LGC_OUTPUT(T, call, zeroRe);
+    T* zeroIm = LGC_OUTPUT(T, call, zeroIm);
     parallel(call, n, rowGrain(c * 256), [&](size_t begin, size_t end) {
       Scratch<double> w(call, padded), b(call, padded), e(call, padded);
       if (!w || !b || !e) return;
@@ -89,13 +89,13 @@ struct PartitionZeroRadius {
     double batch = kInfinity;
     for (size_t i = 0; i < n; ++i)
       if (rho[i] < batch || isNan(rho[i])) batch = static_cast<double>(rho[i]);
-    LC_NUMBER(call, batchRho) = batch;
+    LGC_NUMBER(call, batchRho) = batch;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 // The product of rows [rows, d] with classes [columns, d], summed over d in the same order whatever the tile.
-template <class T, int R, int C> LC_FN void productTile(const T* h, const T* w, size_t d, const T* bias, T* out, size_t stride) {
+template <class T, int R, int C> LGC_FN void productTile(const T* h, const T* w, size_t d, const T* bias, T* out, size_t stride) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
   double total[R][C] = {};
@@ -131,10 +131,10 @@ struct LinearHeadJvp {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
-    const T* hidden = LC_INPUT(T, call, hidden);
-    const T* weight = LC_INPUT(T, call, dWeight);
-    const T* bias = LC_INPUT(T, call, dBias);
-    T* jvp = LC_OUTPUT(T, call, jvp);
+    const T* hidden = LGC_INPUT(T, call, hidden);
+    const T* weight = LGC_INPUT(T, call, dWeight);
+    const T* bias = LGC_INPUT(T, call, dBias);
+    T* jvp = LGC_OUTPUT(T, call, jvp);
     // Rows stay in the second-level cache while all classes of a piece pass by them.
     constexpr size_t rowBlock = 32, classTile = 4;
     const size_t rowBlocks = (n + rowBlock - 1) / rowBlock, tiles = (c + classTile - 1) / classTile;
@@ -161,7 +161,7 @@ struct LinearHeadJvp {
 
 // Sums over the classes of a row that are not masked: term(e, a, out) with e = exp((z - top) / T); K of them.
 template <int K, class T, class F>
-LC_FN void classSums(const T* z, const T* a, size_t c, double top, double temperature, double* sums, F&& term) {
+LGC_FN void classSums(const T* z, const T* a, size_t c, double top, double temperature, double* sums, F&& term) {
   const f64x8 zero = broadcast<f64x8>(0), masked = broadcast<f64x8>(-kInfinity);
   f64x8 acc[K];
   for (int k = 0; k < K; ++k) acc[k] = zero;
@@ -181,12 +181,12 @@ struct SlopeMoments {
 };
 template <class T> SlopeMoments slopeMoments(const T* z, const T* a, size_t c, double top, double temperature) {
   double s[2], q;
-  classSums<2>(z, a, c, top, temperature, s, [](f64x8 shifted, f64x8 slope, f64x8* t) LC_LAMBDA {
+  classSums<2>(z, a, c, top, temperature, s, [](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
     t[0] = exp(shifted);
     t[1] = t[0] * slope;
   });
   const double mean = s[1] / s[0];
-  classSums<1>(z, a, c, top, temperature, &q, [&](f64x8 shifted, f64x8 slope, f64x8* t) LC_LAMBDA {
+  classSums<1>(z, a, c, top, temperature, &q, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
     const f64x8 d = slope - mean;
     t[0] = exp(shifted) * d * d;
   });
@@ -211,7 +211,7 @@ struct TiltedKl {
     double s[2];
     double log0, along;
     if (size < 500) {
-      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LC_LAMBDA {
+      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
         const f64x8 p = exp(shifted), d = (slope - m.mean) * tau;
         t[0] = p * expm1MinusArgument(d);
         t[1] = p * d * expm1(d);
@@ -228,7 +228,7 @@ struct TiltedKl {
         most = max(v, most);
       }
       const double peak = maxAcross(most);
-      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LC_LAMBDA {
+      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
         const f64x8 d = (slope - m.mean) * tau, p = exp(fma(slope - m.mean, broadcast<f64x8>(tau), shifted) - peak);
         t[0] = p;
         t[1] = p * d;
@@ -246,9 +246,9 @@ struct TiltedKl {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns;
-    const T* logits = LC_INPUT(T, call, logits);
-    const T* jvp = LC_INPUT(T, call, jvp);
-    const double tau = LC_OPTION(call, tau);
+    const T* logits = LGC_INPUT(T, call, logits);
+    const T* jvp = LGC_INPUT(T, call, jvp);
+    const double tau = LGC_OPTION(call, tau);
     parallel(call, n, rowGrain(c * 4), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
         double out[5];
@@ -291,11 +291,11 @@ struct LineLoss {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, count = call.dims[static_cast<int>('t')];
-    const double temperature = LC_OPTION(call, temperature);
-    const T* logits = LC_INPUT(T, call, logits);
-    const T* jvp = LC_INPUT(T, call, jvp);
-    const T* taus = LC_INPUT(T, call, taus);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const double temperature = LGC_OPTION(call, temperature);
+    const T* logits = LGC_INPUT(T, call, logits);
+    const T* jvp = LGC_INPUT(T, call, jvp);
+    const T* taus = LGC_INPUT(T, call, taus);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     Scratch<double> losses(call, n * count), slopes(call, n), curvatures(call, n);
     if (!losses || !slopes || !curvatures) return;
     parallel(call, n, rowGrain(c * (count + 2)), [&](size_t begin, size_t end) {
@@ -311,9 +311,9 @@ struct LineLoss {
       }
     });
     const double share = reciprocalOrZero(static_cast<double>(n));
-    for (size_t k = 0; k < count; ++k) storeScalar<T>(LC_OUTPUT(void, call, loss), k, orderedSum(losses + k * n, n) * share);
-    LC_NUMBER(call, slope) = orderedSum(slopes, n) * share;
-    LC_NUMBER(call, curvature) = orderedSum(curvatures, n) * share;
+    for (size_t k = 0; k < count; ++k) storeScalar<T>(LGC_OUTPUT(void, call, loss), k, orderedSum(losses + k * n, n) * share);
+    LGC_NUMBER(call, slope) = orderedSum(slopes, n) * share;
+    LGC_NUMBER(call, curvature) = orderedSum(curvatures, n) * share;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

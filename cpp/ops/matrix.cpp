@@ -9,7 +9,7 @@ namespace LOGITCORE_LEVEL {
 struct Matmul {
   // Which sizes have to agree, and those of the result, depend on the transposes.
   static bool sizes(Call& call) {
-    const bool turnA = LC_OPTION(call, transposeA) != 0, turnB = LC_OPTION(call, transposeB) != 0;
+    const bool turnA = LGC_OPTION(call, transposeA) != 0, turnB = LGC_OPTION(call, transposeB) != 0;
     const auto size = [&](char letter) { return call.dims[static_cast<unsigned char>(letter)]; };
     const size_t inner = size(turnA ? 'i' : 'j'), other = size(turnB ? 'q' : 'p');
     call.dims[static_cast<int>('m')] = size(turnA ? 'j' : 'i');
@@ -29,12 +29,12 @@ struct Matmul {
                                  &sizes};
 
   template <class T> static void run(Call& call) {
-    const bool turnA = LC_OPTION(call, transposeA) != 0, turnB = LC_OPTION(call, transposeB) != 0;
+    const bool turnA = LGC_OPTION(call, transposeA) != 0, turnB = LGC_OPTION(call, transposeB) != 0;
     const size_t i = call.dims[static_cast<int>('i')], j = call.dims[static_cast<int>('j')], q = call.dims[static_cast<int>('q')];
     const size_t n = call.dims[static_cast<int>('n')];
-    const View<T> a = rowMajor(LC_INPUT(T, call, a), j), b = rowMajor(LC_INPUT(T, call, b), q);
-    multiply<T>(call, turnA ? j : i, n, turnA ? i : j, LC_OPTION(call, alpha), turnA ? transposed(a) : a, turnB ? transposed(b) : b,
-                LC_OPTION(call, beta), LC_OUTPUT(T, call, out), n);
+    const View<T> a = rowMajor(LGC_INPUT(T, call, a), j), b = rowMajor(LGC_INPUT(T, call, b), q);
+    multiply<T>(call, turnA ? j : i, n, turnA ? i : j, LGC_OPTION(call, alpha), turnA ? transposed(a) : a, turnB ? transposed(b) : b,
+                LGC_OPTION(call, beta), LGC_OUTPUT(T, call, out), n);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

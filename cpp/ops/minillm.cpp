@@ -20,7 +20,7 @@ enum Whiten { kWhitenMasked, kWhitenAll, kWhitenNone };
 
 struct MinillmAdvantages {
   static bool scales(Call& call) {
-    if (LC_OPTION(call, rewardScaling) != 0) return true;
+    if (LGC_OPTION(call, rewardScaling) != 0) return true;
     __builtin_snprintf(call.error, sizeof call.error, "options.rewardScaling is 0, expected a finite number other than 0");
     return false;
   }
@@ -37,13 +37,13 @@ struct MinillmAdvantages {
 
   template <class T> static void run(Call& call) {
     const size_t b = call.dims['b'], t = call.dims['t'], n = b * t;
-    const T* teacher = LC_INPUT(T, call, teacherLogps);
-    const T* student = LC_INPUT(T, call, studentLogps);
-    const int32_t* mask = LC_INPUT(int32_t, call, mask);
-    T* rewards = LC_OUTPUT(T, call, rewards);
-    T* advantages = LC_OUTPUT(T, call, advantages);
-    const double gamma = LC_OPTION(call, gamma), scaling = LC_OPTION(call, rewardScaling), clip = LC_OPTION(call, clipReward);
-    const bool normalize = LC_OPTION(call, lengthNormalize) != 0;
+    const T* teacher = LGC_INPUT(T, call, teacherLogps);
+    const T* student = LGC_INPUT(T, call, studentLogps);
+    const int32_t* mask = LGC_INPUT(int32_t, call, mask);
+    T* rewards = LGC_OUTPUT(T, call, rewards);
+    T* advantages = LGC_OUTPUT(T, call, advantages);
+    const double gamma = LGC_OPTION(call, gamma), scaling = LGC_OPTION(call, rewardScaling), clip = LGC_OPTION(call, clipReward);
+    const bool normalize = LGC_OPTION(call, lengthNormalize) != 0;
     Scratch<double> returns(call, n), perRow(call, b);
     if (!returns || !perRow) return;
     double* r = returns;
@@ -64,7 +64,7 @@ struct MinillmAdvantages {
         }
       }
     });
-    const int whiten = static_cast<int>(LC_OPTION(call, whiten));
+    const int whiten = static_cast<int>(LGC_OPTION(call, whiten));
     double mean = 0, scale = 1;
     if (whiten != kWhitenNone) {
       const bool all = whiten == kWhitenAll;
@@ -101,17 +101,17 @@ struct MinillmPolicyLoss {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims['b'] * call.dims['t'];
-    const T* logps = LC_INPUT(T, call, logps);
-    const T* old = LC_INPUT(T, call, oldLogps);
-    const T* advantages = LC_INPUT(T, call, advantages);
-    const T* weights = LC_INPUT(T, call, weights);
-    const int32_t* mask = LC_INPUT(int32_t, call, mask);
-    T* grad = LC_OUTPUT(T, call, gradLogps);
-    const f64x8 zero = broadcast<f64x8>(0), low = broadcast<f64x8>(1 - LC_OPTION(call, clipRange)),
-                high = broadcast<f64x8>(1 + LC_OPTION(call, clipRange));
+    const T* logps = LGC_INPUT(T, call, logps);
+    const T* old = LGC_INPUT(T, call, oldLogps);
+    const T* advantages = LGC_INPUT(T, call, advantages);
+    const T* weights = LGC_INPUT(T, call, weights);
+    const int32_t* mask = LGC_INPUT(int32_t, call, mask);
+    T* grad = LGC_OUTPUT(T, call, gradLogps);
+    const f64x8 zero = broadcast<f64x8>(0), low = broadcast<f64x8>(1 - LGC_OPTION(call, clipRange)),
+                high = broadcast<f64x8>(1 + LGC_OPTION(call, clipRange));
     const double share = reciprocalOrZero(countKept(mask, n));
     double loss = 0;
-    const bool ok = sumOver<double, 1>(call, n, &loss, [&](size_t i, size_t count, f64x8* term) LC_LAMBDA {
+    const bool ok = sumOver<double, 1>(call, n, &loss, [&](size_t i, size_t count, f64x8* term) LGC_LAMBDA {
       double marks[8] = {};
       for (size_t k = 0; k < count; ++k) marks[k] = mask[i + k] ? 1.0 : 0.0;
       const auto dropped = load<f64x8>(marks) == zero;
@@ -123,7 +123,7 @@ struct MinillmPolicyLoss {
       term[0] = select(dropped, zero, select(clipped > plain, clipped, plain));
       if (grad) writeWide(grad + i, select(!dropped & (inside | !(clipped >= plain)), plain * share, zero), count);
     });
-    if (ok) LC_NUMBER(call, loss) = loss * share;
+    if (ok) LGC_NUMBER(call, loss) = loss * share;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

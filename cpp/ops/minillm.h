@@ -17,10 +17,10 @@ struct MixturePolicyWeights {
 
   double alpha, logShare[2];
   explicit MixturePolicyWeights(const Call& call)
-      : alpha(LC_OPTION(call, alpha)), logShare{log(1 - LC_OPTION(call, alpha)), log(LC_OPTION(call, alpha))} {}
+      : alpha(LGC_OPTION(call, alpha)), logShare{log(1 - LGC_OPTION(call, alpha)), log(LGC_OPTION(call, alpha))} {}
   // Differences of log-probabilities first: those of long sequences are far from 0, and the weight needs their digits. A policy without
   // a share never gives a token.
-  template <class W> LC_FN void lane(const W* x, const W*, W&, W* out) const {
+  template <class W> LGC_FN void lane(const W* x, const W*, W&, W* out) const {
     const W never = broadcast<W>(-__builtin_huge_val());
     const W rollout = alpha == 1 ? never : x[1], teacher = alpha == 0 ? never : x[2];
     const W weight = exp(-logAddExp((rollout - x[0]) + broadcast<W>(logShare[0]), (teacher - x[0]) + broadcast<W>(logShare[1])));

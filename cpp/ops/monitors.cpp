@@ -106,9 +106,9 @@ struct OutputLogitStats {
                                  true};
 
   template <class T> static void run(Call& call) {
-    const T* x = LC_INPUT(T, call, logits);
+    const T* x = LGC_INPUT(T, call, logits);
     const size_t n = call.rows, c = call.columns, chunk = rowGrain(c), chunks = (n + chunk - 1) / chunk;
-    const double inverse = 1.0 / LC_OPTION(call, temperature);
+    const double inverse = 1.0 / LGC_OPTION(call, temperature);
     Scratch<LogitTotals> parts(call, chunks);
     if (!parts) return;
     parallel(call, chunks, 1, [&](size_t begin, size_t end) {
@@ -126,16 +126,16 @@ struct OutputLogitStats {
     all.start();
     for (size_t k = 0; k < chunks; ++k) all.merge(parts[k]);
     all.finish();
-    LC_NUMBER(call, max) = all.max;
-    LC_NUMBER(call, min) = all.min;
-    LC_NUMBER(call, mean) = all.moments.mean;
-    LC_NUMBER(call, std) = sqrt(all.variance());
-    LC_NUMBER(call, rms) = all.rms();
-    LC_NUMBER(call, meanLogZ) = all.logZ / all.rows;
-    LC_NUMBER(call, maxAbsLogZ) = all.maxAbsLogZ;
-    LC_NUMBER(call, meanSquaredLogZ) = all.squaredLogZ / all.rows;
-    LC_NUMBER(call, meanMaxProb) = all.maxProb / all.rows;
-    LC_NUMBER(call, meanEntropy) = all.entropy / all.rows;
+    LGC_NUMBER(call, max) = all.max;
+    LGC_NUMBER(call, min) = all.min;
+    LGC_NUMBER(call, mean) = all.moments.mean;
+    LGC_NUMBER(call, std) = sqrt(all.variance());
+    LGC_NUMBER(call, rms) = all.rms();
+    LGC_NUMBER(call, meanLogZ) = all.logZ / all.rows;
+    LGC_NUMBER(call, maxAbsLogZ) = all.maxAbsLogZ;
+    LGC_NUMBER(call, meanSquaredLogZ) = all.squaredLogZ / all.rows;
+    LGC_NUMBER(call, meanMaxProb) = all.maxProb / all.rows;
+    LGC_NUMBER(call, meanEntropy) = all.entropy / all.rows;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -159,10 +159,10 @@ struct AttentionLogitStats {
       &checkAttention};
 
   // Accumulators that fit the registers of the level. The order of a logit's additions does not depend on it.
-  static constexpr size_t kStrip = 8, kRows = 4, kVectors = 4, kAtOnce = LC_LEVEL_ID == LC_LEVEL_ID_avx512 ? 4 : 1;
+  static constexpr size_t kStrip = 8, kRows = 4, kVectors = 4, kAtOnce = LGC_LEVEL_ID == LGC_LEVEL_ID_avx512 ? 4 : 1;
 
   // The logits of kRows queries and the keys of a panel: [component][kVectors * lanes].
-  template <class T> LC_FN static void panelLogits(const T* const* q, const T* panel, size_t d, T scale, T* z, size_t stride) {
+  template <class T> LGC_FN static void panelLogits(const T* const* q, const T* panel, size_t d, T scale, T* z, size_t stride) {
     using W = Vec<T>;
     constexpr size_t L = lanes<W>;
     for (size_t first = 0; first < kVectors; first += kAtOnce) {
@@ -199,7 +199,7 @@ struct AttentionLogitStats {
     part.isDouble = call.isDouble;
     part.inputs[inputIndex(QkLayerNorm::record, "x")] = x;
     part.inputs[inputIndex(QkLayerNorm::record, "gamma")] = gamma;
-    part.options[optionIndex(QkLayerNorm::record, "epsilon")] = LC_OPTION(call, epsilon);
+    part.options[optionIndex(QkLayerNorm::record, "epsilon")] = LGC_OPTION(call, epsilon);
     part.options[optionIndex(QkLayerNorm::record, "center")] = 1;
     part.outputs[outputIndex(QkLayerNorm::record, "out")] = out;
     part.rows = n;
@@ -234,15 +234,16 @@ struct AttentionLogitStats {
     for (size_t i = 0; i < n; ++i) {
       if (causal) add(i);
       total += reciprocalOrZero(qNorm[i]) *
-               rowSumWide(d, [&](size_t t, size_t count) LC_LAMBDA { return readWide(q + i * d + t, count) * load<f64x8>(units + t); });
+               rowSumWide(d, [&](size_t t, size_t count) LGC_LAMBDA { return readWide(q + i * d + t, count) * load<f64x8>(units + t); });
     }
     return total;
   }
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')], d = call.columns;
-    const T *q = LC_INPUT(T, call, q), *k = LC_INPUT(T, call, k), *gammaQ = LC_INPUT(T, call, gammaQ), *gammaK = LC_INPUT(T, call, gammaK);
-    const bool causal = LC_OPTION(call, causal) != 0;
+    const T *q = LGC_INPUT(T, call, q), *k = LGC_INPUT(T, call, k), *gammaQ = LGC_INPUT(T, call, gammaQ),
+            *gammaK = LGC_INPUT(T, call, gammaK);
+    const bool causal = LGC_OPTION(call, causal) != 0;
     constexpr size_t width = kVectors * lanes<Vec<T>>;
     const size_t panels = (m + width - 1) / width, strips = (n + kStrip - 1) / kStrip, stride = panels * width;
     Scratch<T> normalQ(call, gammaQ ? n * d : 0), normalK(call, gammaQ ? m * d : 0), packed(call, stride * d);
@@ -254,7 +255,7 @@ struct AttentionLogitStats {
       q = normalQ;
       k = normalK;
     }
-    const int rule = static_cast<int>(LC_OPTION(call, scale));
+    const int rule = static_cast<int>(LGC_OPTION(call, scale));
     const double width_ = static_cast<double>(d), ruled = rule == 0 ? 1.0 / sqrt(width_) : 1.0 / width_;
     constexpr int number = optionIndex(record, "scale") + 1;
     const T scale = static_cast<T>(call.given[number] ? call.options[number] : ruled);
@@ -285,31 +286,31 @@ struct AttentionLogitStats {
     all.start();
     for (size_t s = 0; s < strips; ++s) all.merge(parts[s]);
     const double queries = static_cast<double>(n), keys = static_cast<double>(m);
-    LC_NUMBER(call, max) = all.max;
-    LC_NUMBER(call, min) = all.min;
-    LC_NUMBER(call, mean) = all.moments.mean;
-    LC_NUMBER(call, rms) = all.rms();
-    LC_NUMBER(call, maxAbs) = largest(abs(all.max), abs(all.min));
-    LC_NUMBER(call, meanEntropy) = all.entropy / queries;
-    LC_NUMBER(call, minEntropy) = all.minEntropy;
-    LC_NUMBER(call, meanMaxProb) = all.maxProb / queries;
-    LC_NUMBER(call, queryNorm) = orderedSum(qNorm, n) / queries;
-    LC_NUMBER(call, keyNorm) = orderedSum(kNorm, m) / keys;
-    LC_NUMBER(call, meanCosine) = cosine / all.moments.count;
+    LGC_NUMBER(call, max) = all.max;
+    LGC_NUMBER(call, min) = all.min;
+    LGC_NUMBER(call, mean) = all.moments.mean;
+    LGC_NUMBER(call, rms) = all.rms();
+    LGC_NUMBER(call, maxAbs) = largest(abs(all.max), abs(all.min));
+    LGC_NUMBER(call, meanEntropy) = all.entropy / queries;
+    LGC_NUMBER(call, minEntropy) = all.minEntropy;
+    LGC_NUMBER(call, meanMaxProb) = all.maxProb / queries;
+    LGC_NUMBER(call, queryNorm) = orderedSum(qNorm, n) / queries;
+    LGC_NUMBER(call, keyNorm) = orderedSum(kNorm, m) / keys;
+    LGC_NUMBER(call, meanCosine) = cosine / all.moments.count;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 inline bool checkAttention(Call& call) {
   constexpr const Record& record = AttentionLogitStats::record;
-  const bool hasQ = LC_INPUT(void, call, gammaQ) != nullptr, hasK = LC_INPUT(void, call, gammaK) != nullptr;
+  const bool hasQ = LGC_INPUT(void, call, gammaQ) != nullptr, hasK = LGC_INPUT(void, call, gammaK) != nullptr;
   if (hasQ != hasK) {
     __builtin_snprintf(call.error, sizeof call.error, "options.%s is missing, expected both gammaQ and gammaK or neither",
                        hasQ ? "gammaK" : "gammaQ");
     return false;
   }
   const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
-  if (LC_OPTION(call, causal) == 0 || n == m) return true;
+  if (LGC_OPTION(call, causal) == 0 || n == m) return true;
   __builtin_snprintf(call.error, sizeof call.error, "k has %.0f rows, expected %.0f as in q with options.causal", static_cast<double>(m),
                      static_cast<double>(n));
   return false;

@@ -14,7 +14,7 @@ struct LogitRow {
 
 // What follows from the row's largest logit and from sums relative to it: the other exponentials, and sum e_j (x_j - max) / T over
 // all. Both terms of the entropy are positive: a confident row keeps its digits.
-LC_FN void softmaxOf(LogitRow& row, const RowSum& sum, double weighted, double inverseTemperature) {
+LGC_FN void softmaxOf(LogitRow& row, const RowSum& sum, double weighted, double inverseTemperature) {
   const bool finite = sum.max - sum.max == 0;
   const double logSum = log1p(sum.others), nan = __builtin_nan("");
   row.logZ = finite ? fma(sum.max, inverseTemperature, logSum) : sum.max;
@@ -23,8 +23,8 @@ LC_FN void softmaxOf(LogitRow& row, const RowSum& sum, double weighted, double i
 }
 
 // The largest and the smallest, once NaN always NaN.
-LC_FN double largest(double a, double b) { return a != a || a > b ? a : b; }
-LC_FN double smallest(double a, double b) { return a != a || a < b ? a : b; }
+LGC_FN double largest(double a, double b) { return a != a || a > b ? a : b; }
+LGC_FN double smallest(double a, double b) { return a != a || a < b ? a : b; }
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -19,9 +19,9 @@ struct Rms {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows;
     double norm = 0;
-    if (!vectorNorm(call, LC_INPUT(T, call, x), n, norm)) return;
+    if (!vectorNorm(call, LGC_INPUT(T, call, x), n, norm)) return;
     const double value = norm / sqrt(static_cast<double>(n));
-    LC_NUMBER(call, rms) = max(LC_OPTION(call, floor), value);
+    LGC_NUMBER(call, rms) = max(LGC_OPTION(call, floor), value);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -7,7 +7,7 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // A power of two near 1 / size, so that squares of rows of 1e-25 and of 1e25 stay in float32.
-LC_FN double rangeScale(double size, bool isDouble) {
+LGC_FN double rangeScale(double size, bool isDouble) {
   const double most = isDouble ? 0x1p1000 : 0x1p120;
   const double scale = 1.0 / bitAnd(size, 0x7ff0000000000000ull);
   return scale > most ? most : scale < 1.0 / most ? 1.0 / most : scale;
@@ -33,21 +33,21 @@ struct RowNorm {
         share(1.0 / columns),
         least(sqrt(eps)) {}
 
-  template <class W> LC_FN void sizes(W x, W* out) const {
+  template <class W> LGC_FN void sizes(W x, W* out) const {
     // Divided term by term: the sum of a block of 1e38 would overflow.
     const W part = x * broadcast<W>(static_cast<Scalar<W>>(share));
     out[0] = part;
     out[1] = abs(part);
   }
-  LC_FN void foldSizes(Row& row, const double* sum) const {
+  LGC_FN void foldSizes(Row& row, const double* sum) const {
     row.centre = !center ? 0.0 : isDouble ? sum[0] : static_cast<double>(static_cast<float>(sum[0]));
     row.scale = rangeScale(sum[1] > least ? sum[1] : least, isDouble);
   }
-  template <class W> LC_FN W deviation(const Row& row, W x) const {
+  template <class W> LGC_FN W deviation(const Row& row, W x) const {
     return (x - broadcast<W>(static_cast<Scalar<W>>(row.centre))) * broadcast<W>(static_cast<Scalar<W>>(row.scale));
   }
   // sum: of the deviations, and of their squares
-  LC_FN void foldDeviations(Row& row, const double* sum) const {
+  LGC_FN void foldDeviations(Row& row, const double* sum) const {
     const double shift = center ? sum[0] / columns : 0.0;
     double square = fma(-shift, shift, sum[1] / columns);
     if (square < 0) square = 0;
@@ -58,7 +58,7 @@ struct RowNorm {
     row.mean = row.centre + shift / row.scale;
     row.rstd = row.scale * row.inverse;
   }
-  template <class W> LC_FN W normalized(const Row& row, W x) const {
+  template <class W> LGC_FN W normalized(const Row& row, W x) const {
     return fma(deviation(row, x), broadcast<W>(static_cast<Scalar<W>>(row.inverse)), broadcast<W>(static_cast<Scalar<W>>(row.offset)));
   }
 };
@@ -69,19 +69,19 @@ struct NormForward : RowNorm {
   double factor;
 
   NormForward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
-  LC_FN void begin(Row&, const RowStart&) const {}
-  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void begin(Row&, const RowStart&) const {}
+  template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return sizes(lane.x[0], out);
     out[0] = deviation(row, lane.x[0]);
     out[1] = out[0] * out[0];
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     if (S == 0)
       foldSizes(row, sum);
     else
       foldDeviations(row, sum);
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W d = deviation(row, lane.x[0]), inverse = broadcast<W>(static_cast<Scalar<W>>(row.inverse * factor));
     out[0] = lane.column[0] * fma(d, inverse, broadcast<W>(static_cast<Scalar<W>>(row.offset * factor)));
   }
@@ -93,8 +93,8 @@ struct NormBackward : RowNorm {
   double factor;
 
   NormBackward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
-  LC_FN void begin(Row&, const RowStart&) const {}
-  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void begin(Row&, const RowStart&) const {}
+  template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return sizes(lane.x[1], out);
     const W h = lane.x[0] * lane.column[0] * broadcast<W>(static_cast<Scalar<W>>(share));
     out[0] = deviation(row, lane.x[1]);
@@ -102,14 +102,14 @@ struct NormBackward : RowNorm {
     out[2] = h;
     out[3] = h * out[0];
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     if (S == 0) return foldSizes(row, sum);
     foldDeviations(row, sum);
     row.meanHx = fma(sum[3], row.inverse, sum[2] * row.offset);
     row.meanH = center ? sum[2] : 0.0;
   }
-  LC_FN void rowOutputs(const Row&, double*) const {}
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void rowOutputs(const Row&, double*) const {}
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W h = lane.x[0] * lane.column[0] - broadcast<W>(static_cast<Scalar<W>>(row.meanH));
     out[0] = fnma(normalized(row, lane.x[1]), broadcast<W>(static_cast<Scalar<W>>(row.meanHx)), h) *
              broadcast<W>(static_cast<Scalar<W>>(row.rstd * factor));
@@ -124,8 +124,8 @@ struct QkLayerNorm : NormForward {
                                  {{"x", "*,c"}, {"gamma", "c"}},
                                  {kNormEpsilon, boolean("center", true)},
                                  {inPlace(array("out", "*,c"), "x"), array("mean", "*"), array("rstd", "*")}};
-  explicit QkLayerNorm(const Call& call) : NormForward(call, LC_OPTION(call, center) != 0, LC_OPTION(call, epsilon), 1) {}
-  LC_FN void rowOutputs(const Row& row, double* out) const {
+  explicit QkLayerNorm(const Call& call) : NormForward(call, LGC_OPTION(call, center) != 0, LGC_OPTION(call, epsilon), 1) {}
+  LGC_FN void rowOutputs(const Row& row, double* out) const {
     out[0] = row.mean;
     out[1] = row.rstd;
   }
@@ -140,8 +140,8 @@ struct QkLayerNormBackward : NormBackward {
                                  false,
                                  "qkLayerNorm"};
   static constexpr int columnSums = 1;
-  explicit QkLayerNormBackward(const Call& call) : NormBackward(call, LC_OPTION(call, center) != 0, LC_OPTION(call, epsilon), 1) {}
-  template <class W> LC_FN void columnTerms(const Row& row, const Lane<W>& lane, W* out) const {
+  explicit QkLayerNormBackward(const Call& call) : NormBackward(call, LGC_OPTION(call, center) != 0, LGC_OPTION(call, epsilon), 1) {}
+  template <class W> LGC_FN void columnTerms(const Row& row, const Lane<W>& lane, W* out) const {
     out[0] = lane.x[0] * normalized(row, lane.x[1]);
   }
 };
@@ -156,8 +156,8 @@ struct RmsRescale : NormForward {
                                  {{"z", "*,c"}},
                                  {kKappa, kRescaleEpsilon},
                                  {inPlace(array("out", "*,c"), "z"), array("scale", "*")}};
-  explicit RmsRescale(const Call& call) : NormForward(call, false, LC_OPTION(call, epsilon), sqrt(LC_OPTION(call, kappa))) {}
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.rstd * factor; }
+  explicit RmsRescale(const Call& call) : NormForward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.rstd * factor; }
 };
 
 struct RmsRescaleBackward : NormBackward {
@@ -168,7 +168,7 @@ struct RmsRescaleBackward : NormBackward {
                                  {inPlace(array("gradZ", "*,c"), "z")},
                                  false,
                                  "rmsRescale"};
-  explicit RmsRescaleBackward(const Call& call) : NormBackward(call, false, LC_OPTION(call, epsilon), sqrt(LC_OPTION(call, kappa))) {}
+  explicit RmsRescaleBackward(const Call& call) : NormBackward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
 };
 
 }  // namespace LOGITCORE_LEVEL

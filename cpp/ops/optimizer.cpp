@@ -12,8 +12,8 @@ struct AdamWStepOp : AdamWStep {
     using W = Vec<T>;
     using H = Halves<T>;
     constexpr size_t L = lanes<W>;
-    const T *param = LC_INPUT(T, call, param), *grad = LC_INPUT(T, call, grad), *m = LC_INPUT(T, call, m), *v = LC_INPUT(T, call, v);
-    T *newParam = LC_OUTPUT(T, call, param), *newM = LC_OUTPUT(T, call, m), *newV = LC_OUTPUT(T, call, v);
+    const T *param = LGC_INPUT(T, call, param), *grad = LGC_INPUT(T, call, grad), *m = LGC_INPUT(T, call, m), *v = LGC_INPUT(T, call, v);
+    T *newParam = LGC_OUTPUT(T, call, param), *newM = LGC_OUTPUT(T, call, m), *newV = LGC_OUTPUT(T, call, v);
     const AdamWStep d(call);
     const size_t n = call.rows, chunks = (n + kChunk - 1) / kChunk;
     Scratch<double> partial(call, 3 * chunks);
@@ -39,9 +39,9 @@ struct AdamWStepOp : AdamWStep {
       }
     });
     const auto rms = [&](size_t k) { return sqrt(orderedSum(partial + k * chunks, chunks) / static_cast<double>(n)); };
-    LC_NUMBER(call, gradRms) = rms(0);
-    LC_NUMBER(call, updateRms) = rms(1);
-    LC_NUMBER(call, paramRms) = rms(2);
+    LGC_NUMBER(call, gradRms) = rms(0);
+    LGC_NUMBER(call, updateRms) = rms(1);
+    LGC_NUMBER(call, paramRms) = rms(2);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

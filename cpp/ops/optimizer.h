@@ -25,20 +25,21 @@ struct AdamWStep {
 
   double beta1, beta2, epsilon, rate, decay, inverseM = 1, inverseRootV = 1;
 
-  explicit AdamWStep(const Call& call) : beta1(LC_OPTION(call, beta1)), beta2(LC_OPTION(call, beta2)), epsilon(LC_OPTION(call, epsilon)) {
-    const bool independent = LC_OPTION(call, independentDecay) != 0;
-    const double schedule = LC_OPTION(call, schedule), lambda = LC_GIVEN(call, weightDecay) ? LC_OPTION(call, weightDecay)
-                                                                : independent               ? 1e-4
-                                                                                            : 0.1;
-    rate = schedule * LC_OPTION(call, learningRate);
+  explicit AdamWStep(const Call& call)
+      : beta1(LGC_OPTION(call, beta1)), beta2(LGC_OPTION(call, beta2)), epsilon(LGC_OPTION(call, epsilon)) {
+    const bool independent = LGC_OPTION(call, independentDecay) != 0;
+    const double schedule = LGC_OPTION(call, schedule), lambda = LGC_GIVEN(call, weightDecay) ? LGC_OPTION(call, weightDecay)
+                                                                 : independent                ? 1e-4
+                                                                                              : 0.1;
+    rate = schedule * LGC_OPTION(call, learningRate);
     decay = lambda * (independent ? schedule : rate);
-    if (LC_OPTION(call, biasCorrection) == 0) return;
-    const double step = LC_OPTION(call, step);
+    if (LGC_OPTION(call, biasCorrection) == 0) return;
+    const double step = LGC_OPTION(call, step);
     inverseM = 1.0 / (1.0 - pow(beta1, step));
     inverseRootV = 1.0 / sqrt(1.0 - pow(beta2, step));
   }
-  template <class W> LC_FN static W lanesOf(double x) { return broadcast<W>(static_cast<Scalar<W>>(x)); }
-  template <class W> LC_FN AdamLane<W> lane(W param, W grad, W m, W v) const {
+  template <class W> LGC_FN static W lanesOf(double x) { return broadcast<W>(static_cast<Scalar<W>>(x)); }
+  template <class W> LGC_FN AdamLane<W> lane(W param, W grad, W m, W v) const {
     AdamLane<W> next;
     next.m = fma(lanesOf<W>(beta1), m, lanesOf<W>(1.0 - beta1) * grad);
     next.v = fma(lanesOf<W>(1.0 - beta2) * grad, grad, lanesOf<W>(beta2) * v);

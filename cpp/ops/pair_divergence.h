@@ -31,31 +31,31 @@ struct SymmetricKl {
   PairDivergence forward, reverse;
 
   explicit SymmetricKl(const Call& call)
-      : lam(LC_OPTION(call, lam)),
-        forward(PairDivergence::forward, 0, (1 - lam) * scaleOf(call), LC_OPTION(call, maskInf) != 0, false),
-        reverse(PairDivergence::reverse, 0, lam * scaleOf(call), LC_OPTION(call, maskInf) != 0, false) {}
+      : lam(LGC_OPTION(call, lam)),
+        forward(PairDivergence::forward, 0, (1 - lam) * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false),
+        reverse(PairDivergence::reverse, 0, lam * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false) {}
   static double scaleOf(const Call& call) {
-    return meanScale<SymmetricKl>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature));
+    return meanScale<SymmetricKl>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature));
   }
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     forward.begin(row.forward, start);
     reverse.begin(row.reverse, start);
   }
-  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     forward.template terms<S>(row.forward, lane, out);
     reverse.template terms<S>(row.reverse, lane, out + 2);
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     forward.template fold<S>(row.forward, sum);
     reverse.template fold<S>(row.reverse, sum + 2);
   }
-  LC_FN void rowOutputs(const Row& row, double* out) const {
+  LGC_FN void rowOutputs(const Row& row, double* out) const {
     double a = 0, b = 0;
     if (lam != 1) forward.rowOutputs(row.forward, &a);
     if (lam != 0) reverse.rowOutputs(row.reverse, &b);
     out[0] = a + b;
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     W a[2] = {broadcast<W>(0), broadcast<W>(0)}, b[2] = {broadcast<W>(0), broadcast<W>(0)};
     if (lam != 1) forward.write(row.forward, lane, a);
     if (lam != 0) reverse.write(row.reverse, lane, b);
@@ -83,14 +83,14 @@ struct SkewKl {
   PairDivergence pair;
 
   explicit SkewKl(const Call& call)
-      : alpha(LC_OPTION(call, alpha)),
-        reverse(LC_OPTION(call, direction) != 0),
+      : alpha(LGC_OPTION(call, alpha)),
+        reverse(LGC_OPTION(call, direction) != 0),
         pair(alpha != 0 ? PairDivergence::mixture
              : reverse  ? PairDivergence::reverse
                         : PairDivergence::forward,
-             reverse ? 1 - alpha : alpha, meanScale<SkewKl>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature)),
-             LC_OPTION(call, maskInf) != 0, false) {}
-  LC_FN void begin(Row& row, const RowStart& start) const { pair.begin(row.pair, start); }
+             reverse ? 1 - alpha : alpha, meanScale<SkewKl>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature)),
+             LGC_OPTION(call, maskInf) != 0, false) {}
+  LGC_FN void begin(Row& row, const RowStart& start) const { pair.begin(row.pair, start); }
 
   // `log` is the log-ratio to the mixture of the side that the expectation is of. The slope of p_j, without its constant 1 - alpha
   // (and its sign, forward): expm1(log(q / m)), or log(p / m) - alpha expm1(log(p / m)).
@@ -98,7 +98,7 @@ struct SkewKl {
     W log, slope;
     Mask<W> dropped, deadSide;
   };
-  template <class W> LC_FN Parts<W> partsOf(const Row& row, const Lane<W>& lane) const {
+  template <class W> LGC_FN Parts<W> partsOf(const Row& row, const Lane<W>& lane) const {
     W student, teacher;
     pair.mixtureLogs(row.pair, lane, student, teacher);
     const auto deadStudent = isDead(lane.shifted[0]), deadTeacher = isDead(lane.shifted[1]);
@@ -111,7 +111,7 @@ struct SkewKl {
     p.dropped = deadStudent | deadTeacher;
     return p;
   }
-  template <int S, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0);
     if (alpha == 0) {
       out[2] = zero;
@@ -126,8 +126,8 @@ struct SkewKl {
     out[1] = select(p.dropped, zero, out[1]);
     out[2] = select(p.dropped, lane.e[0], zero);
   }
-  LC_FN bool maskInf() const { return pair.maskInf; }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  LGC_FN bool maskInf() const { return pair.maskInf; }
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     if (alpha == 0) {
       pair.template fold<S>(row.pair, sum);
       row.value = row.pair.value;
@@ -137,8 +137,8 @@ struct SkewKl {
     row.centre = sum[1] * row.pair.inverseSum[0];
     row.dropped = sum[2] * row.pair.inverseSum[0];
   }
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = pair.scale * row.value; }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = pair.scale * row.value; }
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     if (alpha == 0) return pair.write(row.pair, lane, out);
     const Parts<W> parts = partsOf(row, lane);
     const double scale = pair.scale * row.pair.inverseTemperature, kept = 1 - row.dropped, constant = 1 - alpha;
@@ -168,9 +168,9 @@ struct TotalVariation {
   bool maskInf;
 
   explicit TotalVariation(const Call& call)
-      : scale(0.5 * meanScale<TotalVariation>(call) * squareIf(LC_OPTION(call, scaleByT2), LC_OPTION(call, temperature))),
-        maskInf(LC_OPTION(call, maskInf) != 0) {}
-  LC_FN void begin(Row& row, const RowStart& start) const {
+      : scale(0.5 * meanScale<TotalVariation>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature))),
+        maskInf(LGC_OPTION(call, maskInf) != 0) {}
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     const double student = start.softmax[0].others, teacher = start.softmax[1].others;
     row.inverseSum[0] = 1 / (1 + student);
     row.inverseSum[1] = 1 / (1 + teacher);
@@ -178,12 +178,12 @@ struct TotalVariation {
     row.inverseTemperature = start.inverseTemperature;
   }
   // log(q / p); 0 where the class has no part in the sum.
-  template <class W> LC_FN W ratioOf(const Row& row, const Lane<W>& lane) const {
+  template <class W> LGC_FN W ratioOf(const Row& row, const Lane<W>& lane) const {
     const auto deadStudent = isDead(lane.shifted[0]), deadTeacher = isDead(lane.shifted[1]);
     const W ratio = (lane.shifted[1] - lane.shifted[0]) - broadcast<W>(row.logRatio);
     return select(maskInf ? deadStudent | deadTeacher : deadStudent & deadTeacher, broadcast<W>(0), ratio);
   }
-  template <int, class W> LC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0), ratio = ratioOf(row, lane);
     const W p = lane.e[0] * broadcast<W>(row.inverseSum[0]), q = lane.e[1] * broadcast<W>(row.inverseSum[1]);
     const auto above = ratio<zero, below = ratio> zero;
@@ -193,15 +193,15 @@ struct TotalVariation {
     out[2] = select(below, p, zero);
     out[3] = select(above | below, zero, p);
   }
-  template <int> LC_FN void fold(Row& row, const double* sum) const {
+  template <int> LGC_FN void fold(Row& row, const double* sum) const {
     row.distance = sum[0];
     row.above = sum[1];
     row.below = sum[2];
     row.equal = sum[3];
   }
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * row.distance; }
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * row.distance; }
   // p_j (s_j - sum_k p_k s_k) with 1 - sum_k p_k s_k from the other terms: a confident row keeps its digits.
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0), ratio = ratioOf(row, lane);
     const W up = broadcast<W>(2 * row.below + row.equal), down = broadcast<W>(-(2 * row.above + row.equal));
     const W g = select(ratio < zero, up, select(ratio > zero, down, broadcast<W>(row.below - row.above)));

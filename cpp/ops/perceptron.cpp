@@ -11,7 +11,7 @@ constexpr double kLargest = 1.7976931348623157e308;
 constexpr Input kFeatures{"features", "n,d"}, kSigns{"labels", "n", Kind::sign}, kTheta{"theta", "d"};
 
 // A sample that is not shown to be right counts as wrong: a margin of 0, and one of NaN.
-LC_FN bool isWrong(double margin) { return !(margin > 0); }
+LGC_FN bool isWrong(double margin) { return !(margin > 0); }
 
 // Everything here is in double: n margins are few beside the n x d features, and a rounded margin may change its sign.
 struct Gates {
@@ -34,7 +34,7 @@ inline bool sumGates(Call& call, const double* margins, size_t n, double sharpne
       for (size_t i = 0; i < count; i += kWide) least = min(readWide(m + i, count - i < kWide ? count - i : kWide, kInfinity), least);
       const double top = logGate(minAcross(least), sharpness);
       tops[chunk] = top;
-      sums[chunk] = rowSumWide(count, [&](size_t i, size_t k) LC_LAMBDA { return exp(logGate(readWide(m + i, k), t) - top); });
+      sums[chunk] = rowSumWide(count, [&](size_t i, size_t k) LGC_LAMBDA { return exp(logGate(readWide(m + i, k), t) - top); });
     }
   });
   double top = -kInfinity;
@@ -50,7 +50,7 @@ inline bool sumGates(Call& call, const double* margins, size_t n, double sharpne
 inline bool gatesOf(Call& call, const double* margins, size_t n, double sharpness, bool normalized, Gates& gates) {
   const f64x8 t = broadcast<f64x8>(sharpness);
   double sums[2] = {};
-  const bool ok = sumOver<double, 2>(call, n, sums, [&](size_t i, size_t count, f64x8* term) LC_LAMBDA {
+  const bool ok = sumOver<double, 2>(call, n, sums, [&](size_t i, size_t count, f64x8* term) LGC_LAMBDA {
     const f64x8 m = readWide(margins + i, count);
     term[0] = marginLoss(m, t);
     term[1] = select(m > broadcast<f64x8>(0), broadcast<f64x8>(0), broadcast<f64x8>(1));
@@ -61,14 +61,14 @@ inline bool gatesOf(Call& call, const double* margins, size_t n, double sharpnes
 }
 
 // What the gradient of sample i is in front of -y_i: its share of all gates, or its gate times `scale`.
-LC_FN f64x8 gateWeight(f64x8 margin, double sharpness, bool normalized, double scale, const Gates& gates) {
+LGC_FN f64x8 gateWeight(f64x8 margin, double sharpness, bool normalized, double scale, const Gates& gates) {
   const f64x8 t = broadcast<f64x8>(sharpness);
   if (!normalized) return marginGate(margin, t) * scale;
   if (gates.logTotal == -kInfinity) return broadcast<f64x8>(0);
   return exp(logGate(margin, t) - gates.logTotal);
 }
 
-LC_FN f64x8 readSigns(const int32_t* labels, size_t count) {
+LGC_FN f64x8 readSigns(const int32_t* labels, size_t count) {
   double y[8] = {};
   for (size_t k = 0; k < count; ++k) y[k] = static_cast<double>(labels[k]);
   return load<f64x8>(y);
@@ -84,25 +84,25 @@ struct BinaryLogisticLoss {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows;
-    const T* logits = LC_INPUT(T, call, logits);
-    const int32_t* labels = LC_INPUT(int32_t, call, labels);
-    T* loss = LC_OUTPUT(T, call, loss);
-    T* grad = LC_OUTPUT(T, call, gradLogits);
-    const double sharpness = LC_OPTION(call, sharpness);
-    const bool normalized = LC_OPTION(call, normalized) != 0, mean = LC_OPTION(call, reduction) == 0;
+    const T* logits = LGC_INPUT(T, call, logits);
+    const int32_t* labels = LGC_INPUT(int32_t, call, labels);
+    T* loss = LGC_OUTPUT(T, call, loss);
+    T* grad = LGC_OUTPUT(T, call, gradLogits);
+    const double sharpness = LGC_OPTION(call, sharpness);
+    const bool normalized = LGC_OPTION(call, normalized) != 0, mean = LGC_OPTION(call, reduction) == 0;
     Scratch<double> margins(call, n);
     if (!margins) return;
     double* m = margins;
-    forLanes<double>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+    forLanes<double>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
       writeWide(m + i, readWide(logits + i, count) * readSigns(labels + i, count), count);
     });
     Gates gates;
     if (!gatesOf(call, m, n, sharpness, normalized, gates)) return;
     const double share = mean ? 1.0 / static_cast<double>(n) : 1.0;
-    LC_NUMBER(call, loss) = gates.lossSum * share;
-    LC_NUMBER(call, beta) = gates.beta;
+    LGC_NUMBER(call, loss) = gates.lossSum * share;
+    LGC_NUMBER(call, beta) = gates.beta;
     if (!loss && !grad) return;
-    forLanes<double>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+    forLanes<double>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
       const f64x8 margin = readWide(m + i, count);
       if (loss) writeWide(loss + i, marginLoss(margin, broadcast<f64x8>(sharpness)), count);
       if (grad) writeWide(grad + i, -(gateWeight(margin, sharpness, normalized, share, gates) * readSigns(labels + i, count)), count);
@@ -158,7 +158,7 @@ template <class T> struct Samples {
     double* w = weights;
     const double* m = margins;
     const double share = 1.0 / static_cast<double>(n);
-    forLanes<double>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+    forLanes<double>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
       writeWide(w + i, gateWeight(readWide(m + i, count), sharpness, normalized, share, gates) * readSigns(labels + i, count), count);
     });
     combine();
@@ -194,18 +194,18 @@ struct LogisticRegression {
                                  true};
 
   template <class T> static void run(Call& call) {
-    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
-    s.start(LC_INPUT(T, call, theta));
-    T* grad = LC_OUTPUT(T, call, gradTheta);
-    const double sharpness = LC_OPTION(call, sharpness), n = static_cast<double>(s.n);
-    const bool normalized = LC_OPTION(call, normalized) != 0;
+    s.start(LGC_INPUT(T, call, theta));
+    T* grad = LGC_OUTPUT(T, call, gradTheta);
+    const double sharpness = LGC_OPTION(call, sharpness), n = static_cast<double>(s.n);
+    const bool normalized = LGC_OPTION(call, normalized) != 0;
     Gates gates;
     if (grad ? !s.descend(sharpness, normalized, gates) : !gatesOf(call, s.margins, s.n, sharpness, normalized, gates)) return;
-    LC_NUMBER(call, loss) = gates.lossSum / n;
-    LC_NUMBER(call, misclassified) = gates.wrong;
-    LC_NUMBER(call, accuracy) = 1 - gates.wrong / n;
-    LC_NUMBER(call, beta) = gates.beta;
+    LGC_NUMBER(call, loss) = gates.lossSum / n;
+    LGC_NUMBER(call, misclassified) = gates.wrong;
+    LGC_NUMBER(call, accuracy) = 1 - gates.wrong / n;
+    LGC_NUMBER(call, beta) = gates.beta;
     if (grad)
       for (size_t j = 0; j < s.d; ++j) grad[j] = static_cast<T>(-s.sums[j]);
   }
@@ -222,16 +222,16 @@ struct LogisticGdStep {
       true};
 
   template <class T> static void run(Call& call) {
-    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
-    s.start(LC_INPUT(T, call, theta));
+    s.start(LGC_INPUT(T, call, theta));
     Gates gates;
-    if (!s.descend(1, LC_OPTION(call, normalized) != 0, gates)) return;
-    LC_NUMBER(call, loss) = gates.lossSum / static_cast<double>(s.n);
-    LC_NUMBER(call, misclassified) = gates.wrong;
-    LC_NUMBER(call, beta) = gates.beta;
-    s.add(LC_OPTION(call, stepSize));
-    s.round(LC_OUTPUT(T, call, theta));
+    if (!s.descend(1, LGC_OPTION(call, normalized) != 0, gates)) return;
+    LGC_NUMBER(call, loss) = gates.lossSum / static_cast<double>(s.n);
+    LGC_NUMBER(call, misclassified) = gates.wrong;
+    LGC_NUMBER(call, beta) = gates.beta;
+    s.add(LGC_OPTION(call, stepSize));
+    s.round(LGC_OUTPUT(T, call, theta));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -245,21 +245,21 @@ struct BatchPerceptronStep {
                                  true};
 
   template <class T> static void run(Call& call) {
-    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
-    s.start(LC_INPUT(T, call, theta));
+    s.start(LGC_INPUT(T, call, theta));
     const size_t wrong = s.wrongCount();
-    LC_NUMBER(call, misclassified) = static_cast<double>(wrong);
-    s.perceptron(wrong, LC_OPTION(call, first) != 0, LC_OPTION(call, normalized) != 0);
-    s.round(LC_OUTPUT(T, call, theta));
+    LGC_NUMBER(call, misclassified) = static_cast<double>(wrong);
+    s.perceptron(wrong, LGC_OPTION(call, first) != 0, LGC_OPTION(call, normalized) != 0);
+    s.round(LGC_OUTPUT(T, call, theta));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 struct PerceptronStep {
   static bool indexInside(Call& call) {
-    if (!LC_GIVEN(call, index) || LC_OPTION(call, index) < static_cast<double>(call.rows)) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "options.index is %.0f, expected an integer in [0, %.0f]", LC_OPTION(call, index),
+    if (!LGC_GIVEN(call, index) || LGC_OPTION(call, index) < static_cast<double>(call.rows)) return true;
+    __builtin_snprintf(call.error, sizeof call.error, "options.index is %.0f, expected an integer in [0, %.0f]", LGC_OPTION(call, index),
                        static_cast<double>(call.rows) - 1);
     return false;
   }
@@ -273,15 +273,15 @@ struct PerceptronStep {
                                  &indexInside};
 
   template <class T> static void run(Call& call) {
-    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
-    s.start(LC_INPUT(T, call, theta));
-    LC_NUMBER(call, misclassified) = static_cast<double>(s.wrongCount());
-    const size_t i = LC_GIVEN(call, index) ? static_cast<size_t>(LC_OPTION(call, index)) : s.firstWrong();
+    s.start(LGC_INPUT(T, call, theta));
+    LGC_NUMBER(call, misclassified) = static_cast<double>(s.wrongCount());
+    const size_t i = LGC_GIVEN(call, index) ? static_cast<size_t>(LGC_OPTION(call, index)) : s.firstWrong();
     const bool found = i < s.n && isWrong(s.margins[i]);
-    LC_NUMBER(call, index) = found ? static_cast<double>(i) : -1.0;
+    LGC_NUMBER(call, index) = found ? static_cast<double>(i) : -1.0;
     if (found) s.one(i);
-    s.round(LC_OUTPUT(T, call, theta));
+    s.round(LGC_OUTPUT(T, call, theta));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -296,14 +296,14 @@ struct SeparationStats {
                                  true};
 
   template <class T> static void run(Call& call) {
-    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
-    s.start(LC_INPUT(T, call, theta));
+    s.start(LGC_INPUT(T, call, theta));
     double* lengths = s.weights;
     parallel(call, s.n, rowGrain(s.d), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) lengths[i] = rowNorm(s.features + i * s.d, s.d);
     });
-    T* margins = LC_OUTPUT(T, call, margins);
+    T* margins = LGC_OUTPUT(T, call, margins);
     double least = s.margins[0], radius = lengths[0];
     for (size_t i = 0; i < s.n; ++i) {
       const double m = s.margins[i];
@@ -314,16 +314,16 @@ struct SeparationStats {
     const double norm = rowNorm(static_cast<double*>(s.theta), s.d), n = static_cast<double>(s.n),
                  wrong = static_cast<double>(s.wrongCount());
     const double mu = norm == 0 ? 0.0 : least / norm, nan = __builtin_nan(""), ratio = radius / mu;
-    LC_NUMBER(call, minMargin) = mu;
-    LC_NUMBER(call, radius) = radius;
-    LC_NUMBER(call, misclassified) = wrong;
-    LC_NUMBER(call, accuracy) = 1 - wrong / n;
+    LGC_NUMBER(call, minMargin) = mu;
+    LGC_NUMBER(call, radius) = radius;
+    LGC_NUMBER(call, misclassified) = wrong;
+    LGC_NUMBER(call, accuracy) = 1 - wrong / n;
     // Without a margin there is no bound.
     const bool bounded = mu > 0;
-    LC_NUMBER(call, perceptronBound) = bounded ? ratio * ratio : nan;
-    LC_NUMBER(call, batchPerceptronBound) = bounded ? n * (ratio * ratio) : nan;
-    LC_NUMBER(call, normalizedBound) =
-        bounded && LC_GIVEN(call, stepSize) ? ratio * ratio + 2 * log(2 * n - 1) / (LC_OPTION(call, stepSize) * mu * mu) : nan;
+    LGC_NUMBER(call, perceptronBound) = bounded ? ratio * ratio : nan;
+    LGC_NUMBER(call, batchPerceptronBound) = bounded ? n * (ratio * ratio) : nan;
+    LGC_NUMBER(call, normalizedBound) =
+        bounded && LGC_GIVEN(call, stepSize) ? ratio * ratio + 2 * log(2 * n - 1) / (LGC_OPTION(call, stepSize) * mu * mu) : nan;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -340,10 +340,10 @@ struct Separate {
                                  true};
 
   template <class T> static void run(Call& call) {
-    Samples<T> s(call, LC_INPUT(T, call, features), LC_INPUT(int32_t, call, labels));
+    Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
-    const int method = static_cast<int>(LC_OPTION(call, method));
-    const double stepSize = LC_OPTION(call, stepSize), most = LC_OPTION(call, maxSteps);
+    const int method = static_cast<int>(LGC_OPTION(call, method));
+    const double stepSize = LGC_OPTION(call, stepSize), most = LGC_OPTION(call, maxSteps);
     double steps = 0;
     s.measure();
     size_t wrong = s.wrongCount();
@@ -360,9 +360,9 @@ struct Separate {
       s.measure();
       wrong = s.wrongCount();
     }
-    s.round(LC_OUTPUT(T, call, theta));
-    LC_NUMBER(call, steps) = steps;
-    LC_NUMBER(call, separated) = wrong ? 0 : 1;
+    s.round(LGC_OUTPUT(T, call, theta));
+    LGC_NUMBER(call, steps) = steps;
+    LGC_NUMBER(call, separated) = wrong ? 0 : 1;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -126,7 +126,7 @@ struct ElasticFakeQuantize {
                                  &checkElastic};
 
   template <class T> static void run(Call& call) {
-    quantize(call, Groups(call, call.dims['g']), LC_INPUT(T, call, x), LC_OUTPUT(T, call, out), LC_OUTPUT(int32_t, call, codes),
+    quantize(call, Groups(call, call.dims['g']), LGC_INPUT(T, call, x), LGC_OUTPUT(T, call, out), LGC_OUTPUT(int32_t, call, codes),
              ElasticTable<T>(call));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
@@ -146,10 +146,10 @@ struct ElasticFakeQuantizeBackward {
   template <class T> static void run(Call& call) {
     const Groups groups(call, call.dims['g']);
     const ElasticTable<T> table(call);
-    T* gradScale = LC_OUTPUT(T, call, gradScale);
-    T* gradOffset = LC_OUTPUT(T, call, gradOffset);
+    T* gradScale = LGC_OUTPUT(T, call, gradScale);
+    T* gradOffset = LGC_OUTPUT(T, call, gradOffset);
     Scratch<double> sums(call, 2 * groups.groups);
-    if (!sums || !quantizeBackward(call, groups, LC_INPUT(T, call, x), LC_INPUT(T, call, gradOut), LC_OUTPUT(T, call, gradX),
+    if (!sums || !quantizeBackward(call, groups, LGC_INPUT(T, call, x), LGC_INPUT(T, call, gradOut), LGC_OUTPUT(T, call, gradX),
                                    static_cast<double*>(sums), table))
       return;
     constexpr int at = optionIndex(record, "scaleGradFactor");
@@ -179,7 +179,7 @@ struct AffineFakeQuantize {
                                  &checkAffine};
 
   template <class T> static void run(Call& call) {
-    quantize(call, Groups(call, call.dims['g']), LC_INPUT(T, call, x), LC_OUTPUT(T, call, out), LC_OUTPUT(int32_t, call, codes),
+    quantize(call, Groups(call, call.dims['g']), LGC_INPUT(T, call, x), LGC_OUTPUT(T, call, out), LGC_OUTPUT(int32_t, call, codes),
              AffineTable<T>(call));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
@@ -198,9 +198,9 @@ struct AffineFakeQuantizeBackward {
   template <class T> static void run(Call& call) {
     const Groups groups(call, call.dims['g']);
     const AffineTable<T> table(call);
-    T* gradScale = LC_OUTPUT(T, call, gradScale);
+    T* gradScale = LGC_OUTPUT(T, call, gradScale);
     Scratch<double> sums(call, 2 * groups.groups);
-    if (!sums || !quantizeBackward(call, groups, LC_INPUT(T, call, x), LC_INPUT(T, call, gradOut), LC_OUTPUT(T, call, gradX),
+    if (!sums || !quantizeBackward(call, groups, LGC_INPUT(T, call, x), LGC_INPUT(T, call, gradOut), LGC_OUTPUT(T, call, gradX),
                                    static_cast<double*>(sums), table))
       return;
     constexpr int at = optionIndex(record, "scaleGradFactor");
@@ -214,7 +214,7 @@ struct AffineFakeQuantizeBackward {
 // The step whose rounding leaves the least mean |error|^p, of ranges shrunk step by step.
 struct InitQuantScale {
   static bool shrinks(Call& call) {
-    const double steps = LC_OPTION(call, steps), shrink = LC_OPTION(call, shrink);
+    const double steps = LGC_OPTION(call, steps), shrink = LGC_OPTION(call, shrink);
     if (steps * shrink <= 1) return true;
     __builtin_snprintf(call.error, sizeof call.error, "options.steps times options.shrink is %.9g, expected at most 1", steps * shrink);
     return false;
@@ -249,7 +249,7 @@ struct InitQuantScale {
         if (step <= 0) continue;
         const ElasticStep quantizer{step, symmetric ? 0.0 : fma(-step, levels.least, low), levels};
         const double score =
-            sumOf([&](f64x8 x) LC_LAMBDA { return pow(abs(x - quantizer.output(quantizer.of(x).code)), broadcast<f64x8>(p)); }) / count;
+            sumOf([&](f64x8 x) LGC_LAMBDA { return pow(abs(x - quantizer.output(quantizer.of(x).code)), broadcast<f64x8>(p)); }) / count;
         if (best.index >= 0 && !(score < best.score)) continue;
         best = {step, quantizer.offset, score, static_cast<double>(i)};
         if (score != score) {
@@ -264,19 +264,19 @@ struct InitQuantScale {
 
   template <class T> static void run(Call& call) {
     const size_t channels = call.dims['m'], total = channels * call.dims['*'];
-    const bool perChannel = LC_OPTION(call, perChannel) != 0;
-    const Search search{levelsOf(LC_OPTION(call, bits), LC_OPTION(call, allPositive) != 0),
-                        LC_OPTION(call, symmetric) != 0,
-                        LC_OPTION(call, allPositive) != 0,
-                        LC_OPTION(call, p),
-                        LC_OPTION(call, shrink),
-                        static_cast<int>(LC_OPTION(call, steps))};
-    const T* x = LC_INPUT(T, call, x);
+    const bool perChannel = LGC_OPTION(call, perChannel) != 0;
+    const Search search{levelsOf(LGC_OPTION(call, bits), LGC_OPTION(call, allPositive) != 0),
+                        LGC_OPTION(call, symmetric) != 0,
+                        LGC_OPTION(call, allPositive) != 0,
+                        LGC_OPTION(call, p),
+                        LGC_OPTION(call, shrink),
+                        static_cast<int>(LGC_OPTION(call, steps))};
+    const T* x = LGC_INPUT(T, call, x);
     const auto store = [&](size_t group, const Found& f) {
-      LC_OUTPUT(T, call, scale)[group] = static_cast<T>(f.scale);
-      LC_OUTPUT(T, call, offset)[group] = static_cast<T>(f.offset);
-      LC_OUTPUT(T, call, score)[group] = static_cast<T>(f.score);
-      LC_OUTPUT(int32_t, call, index)[group] = static_cast<int32_t>(f.index);
+      LGC_OUTPUT(T, call, scale)[group] = static_cast<T>(f.scale);
+      LGC_OUTPUT(T, call, offset)[group] = static_cast<T>(f.offset);
+      LGC_OUTPUT(T, call, score)[group] = static_cast<T>(f.score);
+      LGC_OUTPUT(int32_t, call, index)[group] = static_cast<int32_t>(f.index);
     };
     if (perChannel) {
       const size_t length = call.dims['*'];
@@ -286,7 +286,7 @@ struct InitQuantScale {
           double least = 0, most = 0;
           rangeOf(row, length, least, most);
           store(k, search.run(least, most, static_cast<double>(length), [&](auto&& term) {
-            return rowSumWide(length, [&](size_t i, size_t count) LC_LAMBDA { return term(readWide(row + i, count)); });
+            return rowSumWide(length, [&](size_t i, size_t count) LGC_LAMBDA { return term(readWide(row + i, count)); });
           }));
         }
       });
@@ -298,7 +298,7 @@ struct InitQuantScale {
     const Found found = search.run(least, most, static_cast<double>(total), [&](auto&& term) {
       double sum = 0;
       ok = ok && sumOver<double, 1>(call, total, &sum,
-                                    [&](size_t i, size_t count, f64x8* out) LC_LAMBDA { out[0] = term(readWide(x + i, count)); });
+                                    [&](size_t i, size_t count, f64x8* out) LGC_LAMBDA { out[0] = term(readWide(x + i, count)); });
       return sum;
     });
     if (ok) store(0, found);

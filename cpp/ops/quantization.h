@@ -15,7 +15,7 @@ inline Levels levelsOf(double bits, bool allPositive) {
   return allPositive ? Levels{0, count - 1} : Levels{-count / 2, count / 2 - 1};
 }
 
-LC_FN f64x8 clip(f64x8 v, const Levels& levels) { return clampKeepNan(v, levels.least, levels.most); }
+LGC_FN f64x8 clip(f64x8 v, const Levels& levels) { return clampKeepNan(v, levels.least, levels.most); }
 
 struct Quantized {
   f64x8 code, value;  // code - zero point, and the unrounded value it stands for
@@ -26,22 +26,22 @@ struct Quantized {
 struct ElasticStep {
   double step, offset;
   Levels levels;
-  LC_FN Quantized of(f64x8 x) const {
+  LGC_FN Quantized of(f64x8 x) const {
     Quantized q;
     q.value = (x - offset) / step;
     q.inside = (q.value >= levels.least) & (q.value <= levels.most);
     q.code = roundEven(clip(q.value, levels));
     return q;
   }
-  LC_FN f64x8 output(f64x8 code) const { return code * step + offset; }
-  LC_FN f64x8 stored(f64x8 code) const { return code; }
+  LGC_FN f64x8 output(f64x8 code) const { return code * step + offset; }
+  LGC_FN f64x8 stored(f64x8 code) const { return code; }
 };
 
 // x = (code - zero point) step, codes from 0.
 struct AffineStep {
   double step, zeroPoint;
   Levels levels;
-  LC_FN Quantized of(f64x8 x) const {
+  LGC_FN Quantized of(f64x8 x) const {
     Quantized q;
     q.value = x / step;
     const f64x8 code = roundEven(q.value) + zeroPoint;
@@ -49,12 +49,12 @@ struct AffineStep {
     q.code = clip(code, levels) - zeroPoint;
     return q;
   }
-  LC_FN f64x8 output(f64x8 code) const { return code * step; }
-  LC_FN f64x8 stored(f64x8 code) const { return code + zeroPoint; }
+  LGC_FN f64x8 output(f64x8 code) const { return code * step; }
+  LGC_FN f64x8 stored(f64x8 code) const { return code + zeroPoint; }
 };
 
 // A NaN has no code: 0.
-LC_FN void storeCodes(int32_t* p, f64x8 code, size_t count) {
+LGC_FN void storeCodes(int32_t* p, f64x8 code, size_t count) {
   double lane[8];
   store(lane, select(isNan(code), broadcast<f64x8>(0), code));
   for (size_t k = 0; k < count; ++k) p[k] = static_cast<int32_t>(lane[k]);

@@ -100,11 +100,11 @@ struct ConvergenceRadius {
       {array("spread", "n"), array("rho", "n"), scalar("batchSpread"), scalar("batchRho"), scalar("bottleneck")}};
 
   template <class T> static void run(Call& call) {
-    const double temperature = LC_OPTION(call, temperature);
+    const double temperature = LGC_OPTION(call, temperature);
     const size_t n = call.rows, c = call.columns;
-    const T* jvp = LC_INPUT(T, call, jvp);
-    T* spread = LC_OUTPUT(T, call, spread);
-    T* rho = LC_OUTPUT(T, call, rho);
+    const T* jvp = LGC_INPUT(T, call, jvp);
+    T* spread = LGC_OUTPUT(T, call, spread);
+    T* rho = LGC_OUTPUT(T, call, rho);
     parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
         const double s = rowSpread(jvp + i * c, c);
@@ -112,10 +112,10 @@ struct ConvergenceRadius {
         rho[i] = static_cast<T>(spreadRadius(s, temperature));
       }
     });
-    const double batch = n ? quantileOf(spread, n, LC_OPTION(call, quantile)) : 0.0;
-    LC_NUMBER(call, batchSpread) = batch;
-    LC_NUMBER(call, batchRho) = spreadRadius(batch, temperature);
-    LC_NUMBER(call, bottleneck) = limitingRow(spread, n, [](T a, T b) { return a > b; });
+    const double batch = n ? quantileOf(spread, n, LGC_OPTION(call, quantile)) : 0.0;
+    LGC_NUMBER(call, batchSpread) = batch;
+    LGC_NUMBER(call, batchRho) = spreadRadius(batch, temperature);
+    LGC_NUMBER(call, bottleneck) = limitingRow(spread, n, [](T a, T b) { return a > b; });
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -151,15 +151,15 @@ struct MarginRadius {
                                  &pairs};
 
   template <class T> static void run(Call& call) {
-    const double temperature = LC_OPTION(call, temperature);
+    const double temperature = LGC_OPTION(call, temperature);
     const size_t n = call.rows, c = call.columns;
-    const T* logits = LC_INPUT(T, call, logits);
-    const T* jvp = LC_INPUT(T, call, jvp);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
-    T* rho = LC_OUTPUT(T, call, rho);
-    T* margin = LC_OUTPUT(T, call, margin);
-    T* slope = LC_OUTPUT(T, call, slope);
-    int32_t* competitor = LC_OUTPUT(int32_t, call, competitor);
+    const T* logits = LGC_INPUT(T, call, logits);
+    const T* jvp = LGC_INPUT(T, call, jvp);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
+    T* rho = LGC_OUTPUT(T, call, rho);
+    T* margin = LGC_OUTPUT(T, call, margin);
+    T* slope = LGC_OUTPUT(T, call, slope);
+    int32_t* competitor = LGC_OUTPUT(int32_t, call, competitor);
     parallel(call, n, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
         const T* z = logits + i * c;
@@ -174,8 +174,8 @@ struct MarginRadius {
       }
     });
     const double at = limitingRow(rho, n, [](T a, T b) { return a < b; });
-    LC_NUMBER(call, bottleneck) = at;
-    LC_NUMBER(call, batchRho) = n ? static_cast<double>(rho[static_cast<size_t>(at)]) : __builtin_huge_val();
+    LGC_NUMBER(call, bottleneck) = at;
+    LGC_NUMBER(call, batchRho) = n ? static_cast<double>(rho[static_cast<size_t>(at)]) : __builtin_huge_val();
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -192,28 +192,28 @@ struct RadiusController {
       {inPlace(array("out", "p"), "update"), scalar("scale"), scalar("rho"), scalar("stepNorm"), scalar("rBefore"), scalar("r")}};
 
   template <class T> static void run(Call& call) {
-    const T* update = LC_INPUT(T, call, update);
-    T* out = LC_OUTPUT(T, call, out);
+    const T* update = LGC_INPUT(T, call, update);
+    T* out = LGC_OUTPUT(T, call, out);
     const size_t n = call.rows, size = call.inputLength[Index<inputIndex(record, "update")>::value];
     Scratch<T> spread(call, n);
     double norm = 0;
     if (!spread || !vectorNorm(call, update, size, norm)) return;
-    spreads(call, LC_INPUT(T, call, jvp), static_cast<T*>(spread));
-    double rho = spreadRadius(n ? quantileOf(static_cast<T*>(spread), n, LC_OPTION(call, quantile)) : 0.0, LC_OPTION(call, temperature));
+    spreads(call, LGC_INPUT(T, call, jvp), static_cast<T*>(spread));
+    double rho = spreadRadius(n ? quantileOf(static_cast<T*>(spread), n, LGC_OPTION(call, quantile)) : 0.0, LGC_OPTION(call, temperature));
     // Along the raw update tau counts in units of its length.
-    if (LC_OPTION(call, unitDirection) == 0 && rho != kInfinity) rho *= norm;
+    if (LGC_OPTION(call, unitDirection) == 0 && rho != kInfinity) rho *= norm;
     double scale = 1, before = 0;
     if (norm != 0 && rho != kInfinity) {
       before = norm / rho;
-      scale = LC_OPTION(call, target) / before;
-      if (LC_OPTION(call, mode) == kCap && scale > 1) scale = 1;
+      scale = LGC_OPTION(call, target) / before;
+      if (LGC_OPTION(call, mode) == kCap && scale > 1) scale = 1;
     }
-    LC_NUMBER(call, scale) = scale;
-    LC_NUMBER(call, rho) = rho;
-    LC_NUMBER(call, stepNorm) = norm;
-    LC_NUMBER(call, rBefore) = before;
-    LC_NUMBER(call, r) = scale * before;
-    forLanes<double>(call, size, [&](size_t i, size_t count) LC_LAMBDA {
+    LGC_NUMBER(call, scale) = scale;
+    LGC_NUMBER(call, rho) = rho;
+    LGC_NUMBER(call, stepNorm) = norm;
+    LGC_NUMBER(call, rBefore) = before;
+    LGC_NUMBER(call, r) = scale * before;
+    forLanes<double>(call, size, [&](size_t i, size_t count) LGC_LAMBDA {
       writeWide(out + i, norm == 0 ? readWide(update + i, count) : readWide(update + i, count) * scale, count);
     });
   }
@@ -246,7 +246,7 @@ template <class T> double gapOf(const T* x, size_t c, int gap) {
 
 struct LogitGapRadius {
   static bool pairs(Call& call) {
-    return LC_OPTION(call, gap) == kMaxMin || call.columns >= 2 || refuse(call, "logits has 1 column, expected at least 2 for gap 'top2'");
+    return LGC_OPTION(call, gap) == kMaxMin || call.columns >= 2 || refuse(call, "logits has 1 column, expected at least 2 for gap 'top2'");
   }
   static constexpr Record record{"logitGapRadius",
                                  "ghosts-of-softmax",
@@ -260,10 +260,10 @@ struct LogitGapRadius {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns;
-    const T* logits = LC_INPUT(T, call, logits);
-    T* rho = LC_OUTPUT(T, call, rho);
-    const int gap = static_cast<int>(LC_OPTION(call, gap)), reduce = static_cast<int>(LC_OPTION(call, reduce));
-    const double epsilon = LC_OPTION(call, epsilon), cap = LC_OPTION(call, cap), floor = LC_OPTION(call, floor);
+    const T* logits = LGC_INPUT(T, call, logits);
+    T* rho = LGC_OUTPUT(T, call, rho);
+    const int gap = static_cast<int>(LGC_OPTION(call, gap)), reduce = static_cast<int>(LGC_OPTION(call, reduce));
+    const double epsilon = LGC_OPTION(call, epsilon), cap = LGC_OPTION(call, cap), floor = LGC_OPTION(call, floor);
     const auto radius = [&](double g) {
       double r = kPi / (g + epsilon);
       if (r > cap) r = cap;
@@ -287,7 +287,7 @@ struct LogitGapRadius {
       g = n ? orderedSum(values, n) / static_cast<double>(n) : 0.0;
     else if (n)
       g = values[static_cast<size_t>(limitingRow(values, n, [](double a, double b) { return a > b; }))];
-    LC_NUMBER(call, rho) = radius(g);
+    LGC_NUMBER(call, rho) = radius(g);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -298,8 +298,8 @@ struct ActivationRadiusOp : ActivationRadius {
   template <class T> static void run(Call& call) {
     runElementwise<ActivationRadius, T>(call);
     const size_t n = call.inputLength[0];
-    const T* rho = LC_OUTPUT(T, call, rho);
-    LC_NUMBER(call, batchRho) = n && !call.outOfMemory ? quantileOf(rho, n, LC_OPTION(call, quantile)) : kInfinity;
+    const T* rho = LGC_OUTPUT(T, call, rho);
+    LGC_NUMBER(call, batchRho) = n && !call.outOfMemory ? quantileOf(rho, n, LGC_OPTION(call, quantile)) : kInfinity;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -18,7 +18,7 @@ inline bool refuse(Call& call, const char* message) {
 // (z(theta + h v) - z(theta)) / h. A class masked in both has no slope.
 struct FiniteDifferenceJvp {
   static bool stepNotZero(Call& call) {
-    return LC_OPTION(call, step) != 0 || refuse(call, "options.step is 0, expected a finite number other than 0");
+    return LGC_OPTION(call, step) != 0 || refuse(call, "options.step is 0, expected a finite number other than 0");
   }
   static constexpr Record record{"finiteDifferenceJvp",
                                  "ghosts-of-softmax",
@@ -30,8 +30,8 @@ struct FiniteDifferenceJvp {
                                  &stepNotZero};
 
   double step;
-  explicit FiniteDifferenceJvp(const Call& call) : step(LC_OPTION(call, step)) {}
-  template <class W> LC_FN void lane(const W* x, const W*, W&, W* out) const {
+  explicit FiniteDifferenceJvp(const Call& call) : step(LGC_OPTION(call, step)) {}
+  template <class W> LGC_FN void lane(const W* x, const W*, W&, W* out) const {
     const W masked = broadcast<W>(-__builtin_huge_val());
     const W slope = (x[0] - x[1]) / broadcast<W>(static_cast<Scalar<W>>(step));
     out[0] = select((x[0] == masked) & (x[1] == masked), broadcast<W>(0), slope);
@@ -50,8 +50,8 @@ struct ActivationRadius {
       {inPlace(array("rho", "*"), "preactivation"), scalar("batchRho")}};
 
   int activation;
-  explicit ActivationRadius(const Call& call) : activation(static_cast<int>(LC_OPTION(call, activation))) {}
-  template <class W> LC_FN void lane(const W* x, const W*, W&, W* out) const {
+  explicit ActivationRadius(const Call& call) : activation(static_cast<int>(LGC_OPTION(call, activation))) {}
+  template <class W> LGC_FN void lane(const W* x, const W*, W&, W* out) const {
     using S = Scalar<W>;
     const W h = abs(x[0]), slope = abs(x[1]), infinity = broadcast<W>(__builtin_huge_val());
     const double imaginary = activation <= kLeakyRelu ? 0.0 : activation == kTanh ? kPi / 2 : kPi;
@@ -69,10 +69,10 @@ struct ActivationRadius {
 };
 
 // pi T / spread: all exponentials stay in one half plane within it.
-LC_FN double spreadRadius(double spread, double temperature) { return kPi * temperature / spread; }
+LGC_FN double spreadRadius(double spread, double temperature) { return kPi * temperature / spread; }
 
 // The zero of exp(z_y + a_y t) + exp(z_j + a_j t) nearest to 0, for a margin and a slope of the pair.
-LC_FN double pairRadius(double margin, double slope, double temperature) {
+LGC_FN double pairRadius(double margin, double slope, double temperature) {
   const double m = abs(margin), s = abs(slope), gap = kPi * temperature;
   if (m == __builtin_huge_val() || s == 0) return isNan(margin) ? margin : __builtin_huge_val();
   // As a ratio of the larger: margins of float64 may not be squared.

@@ -64,19 +64,19 @@ struct KendallTau {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims['n'];
-    const T* a = LC_INPUT(T, call, predicted);
-    const T* b = LC_INPUT(T, call, actual);
+    const T* a = LGC_INPUT(T, call, predicted);
+    const T* b = LGC_INPUT(T, call, actual);
     Scratch<Pair> pairs(call, n), sparePairs(call, n);
     Scratch<double> values(call, n), spare(call, n);
     if (!pairs || !sparePairs || !values || !spare) return;
     double squares = 0;
-    if (!sumOver<double, 1>(call, n, &squares, [&](size_t i, size_t count, f64x8* term) LC_LAMBDA {
+    if (!sumOver<double, 1>(call, n, &squares, [&](size_t i, size_t count, f64x8* term) LGC_LAMBDA {
           const f64x8 d = readWide(a + i, count) - readWide(b + i, count);
           term[0] = d * d;
         }))
       return;
     const double all = pairsOf(static_cast<double>(n));
-    LC_NUMBER(call, rmse) = sqrt(squares / static_cast<double>(n));
+    LGC_NUMBER(call, rmse) = sqrt(squares / static_cast<double>(n));
     Pair* p = pairs;
     double* v = values;
     bool ordered = true;
@@ -96,11 +96,11 @@ struct KendallTau {
     }
     const double concordant = all - tiesA - tiesB + tiesBoth - discordant, difference = concordant - discordant;
     const double untied = sqrt((all - tiesA) * (all - tiesB));
-    LC_NUMBER(call, tau) = LC_OPTION(call, variant) != 0 ? difference / all : untied == 0 ? 0.0 : difference / untied;
-    LC_NUMBER(call, concordant) = concordant;
-    LC_NUMBER(call, discordant) = discordant;
-    LC_NUMBER(call, tiesA) = tiesA;
-    LC_NUMBER(call, tiesB) = tiesB;
+    LGC_NUMBER(call, tau) = LGC_OPTION(call, variant) != 0 ? difference / all : untied == 0 ? 0.0 : difference / untied;
+    LGC_NUMBER(call, concordant) = concordant;
+    LGC_NUMBER(call, discordant) = discordant;
+    LGC_NUMBER(call, tiesA) = tiesA;
+    LGC_NUMBER(call, tiesB) = tiesB;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

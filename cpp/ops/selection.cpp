@@ -32,10 +32,10 @@ struct TopK {
                                  &checkK};
 
   template <class T> static void run(Call& call) {
-    const T* logits = LC_INPUT(T, call, logits);
-    T* values = LC_OUTPUT(T, call, values);
-    int32_t* indices = LC_OUTPUT(int32_t, call, indices);
-    const size_t c = call.columns, k = static_cast<size_t>(LC_OPTION(call, k));
+    const T* logits = LGC_INPUT(T, call, logits);
+    T* values = LGC_OUTPUT(T, call, values);
+    int32_t* indices = LGC_OUTPUT(int32_t, call, indices);
+    const size_t c = call.columns, k = static_cast<size_t>(LGC_OPTION(call, k));
     parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
       const size_t capacity = selectCapacity(c, k);
       Scratch<SortItem> list(call, capacity), spare(call, capacity);
@@ -81,10 +81,10 @@ struct Argsort {
                                  false,     nullptr,   &checkColumns};
 
   template <class T> static void run(Call& call) {
-    const T* x = LC_INPUT(T, call, x);
-    int32_t* indices = LC_OUTPUT(int32_t, call, indices);
+    const T* x = LGC_INPUT(T, call, x);
+    int32_t* indices = LGC_OUTPUT(int32_t, call, indices);
     const size_t c = call.columns;
-    const bool descending = LC_OPTION(call, descending) != 0;
+    const bool descending = LGC_OPTION(call, descending) != 0;
     eachRow(call,
             [&](size_t i, SortItem* scratch, Call* threads) { orderOfRow(threads, x + i * c, c, descending, indices + i * c, scratch); });
   }
@@ -102,11 +102,11 @@ struct Sort {
                                  &checkColumns};
 
   template <class T> static void run(Call& call) {
-    const T* x = LC_INPUT(T, call, x);
-    T* values = LC_OUTPUT(T, call, values);
-    int32_t* indices = LC_OUTPUT(int32_t, call, indices);
+    const T* x = LGC_INPUT(T, call, x);
+    T* values = LGC_OUTPUT(T, call, values);
+    int32_t* indices = LGC_OUTPUT(int32_t, call, indices);
     const size_t c = call.columns;
-    const bool descending = LC_OPTION(call, descending) != 0;
+    const bool descending = LGC_OPTION(call, descending) != 0;
     eachRow(call, [&](size_t i, SortItem* scratch, Call* threads) {
       const T* row = x + i * c;
       T* to = values + i * c;

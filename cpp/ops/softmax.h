@@ -30,19 +30,19 @@ struct CrossEntropy {
   const void* rowWeights;
 
   explicit CrossEntropy(const Call& call)
-      : smoothing(LC_OPTION(call, labelSmoothing)),
+      : smoothing(LGC_OPTION(call, labelSmoothing)),
         isDouble(call.isDouble),
-        weight(LC_INPUT(void, call, weight)),
-        rowWeights(LC_INPUT(void, call, rowWeights)) {
+        weight(LGC_INPUT(void, call, weight)),
+        rowWeights(LGC_INPUT(void, call, rowWeights)) {
     const double zScale = reductionOf<CrossEntropy>(call) == kReduceMean ? meanScale<CrossEntropy>(call) : 1.0;
     // Class weights enter the divisor of the cross-entropy, not of the z-loss (PyTorch, Liger-Kernel).
     const double scale = weight && reductionOf<CrossEntropy>(call) == kReduceMean ? reciprocalOrZero(totalWeight(call)) : zScale;
     own = scale * (1 - smoothing);
     spread = scale * smoothing / static_cast<double>(call.columns);
-    regularizer = zScale * LC_OPTION(call, zLossWeight);
+    regularizer = zScale * LGC_OPTION(call, zLossWeight);
   }
   double totalWeight(const Call& call) const {
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<CrossEntropy>(call);
     double total = 0;
     for (size_t i = 0; i < call.rows; ++i)
@@ -57,7 +57,7 @@ struct CrossEntropy {
     p[1] = r * spread;
     p[2] = r * regularizer;
   }
-  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     // A term of weight 0 is 0, also where the target is masked and its loss infinite.
     const V none = broadcast<V>(0);
@@ -67,7 +67,7 @@ struct CrossEntropy {
     const T z = select(s.parameter[2] == none, zero, square(s.logSumExp) * s.parameter[2]);
     return ce + smooth + z;
   }
-  template <class S> LC_FN auto extra(const S& s) const { return square(s.logSumExp) * s.parameter[2]; }
+  template <class S> LGC_FN auto extra(const S& s) const { return square(s.logSumExp) * s.parameter[2]; }
 };
 
 // alpha_y (1 - p_y)^gamma (-log p_y)
@@ -84,15 +84,15 @@ struct FocalLoss {
   const void* alphas;
 
   explicit FocalLoss(const Call& call)
-      : gamma(LC_OPTION(call, gamma)),
-        alpha(LC_OPTION(call, alpha)),
+      : gamma(LGC_OPTION(call, gamma)),
+        alpha(LGC_OPTION(call, alpha)),
         scale(meanScale<FocalLoss>(call)),
         isDouble(call.isDouble),
-        alphas(LC_INPUT(void, call, alpha)) {}
+        alphas(LGC_INPUT(void, call, alpha)) {}
   void rowParameters(size_t, int32_t y, double* p) const {
     p[0] = (alphas ? numberAt(alphas, isDouble, static_cast<size_t>(y)) : alpha) * scale;
   }
-  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V zero = broadcast<V>(0), g = broadcast<V>(gamma), lp = valueOf(s.logProb);
     const V rest = -expm1(lp);
@@ -114,16 +114,16 @@ struct ZLossRegularizer {
   static constexpr unsigned needs = kLogSumExp;
 
   double weight;
-  explicit ZLossRegularizer(const Call& call) : weight(LC_OPTION(call, weight) * meanScale<ZLossRegularizer>(call)) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const { return square(s.logSumExp) * broadcast<ValueOf<T>>(weight); }
-  template <class S> LC_FN auto extra(const S& s) const { return s.logSumExp; }
+  explicit ZLossRegularizer(const Call& call) : weight(LGC_OPTION(call, weight) * meanScale<ZLossRegularizer>(call)) {}
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const { return square(s.logSumExp) * broadcast<ValueOf<T>>(weight); }
+  template <class S> LGC_FN auto extra(const S& s) const { return s.logSumExp; }
 };
 
 struct LogSumExp {
   static constexpr Record record{"logSumExp", "core", {kLeadingLogits}, {kTemperature}, {array("out", "*")}};
   static constexpr unsigned needs = kLogSumExp;
   explicit LogSumExp(const Call&) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logSumExp; }
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logSumExp; }
 };
 
 // Vector-Jacobian products: the upstream gradient is a per-row parameter.
@@ -144,7 +144,7 @@ struct LogSumExpBackward : Upstream<LogSumExpBackward> {
                                  "logSumExp"};
   static constexpr unsigned needs = kLogSumExp;
   using Upstream::Upstream;
-  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logSumExp * s.parameter[0]; }
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logSumExp * s.parameter[0]; }
 };
 
 struct GatherLogProbs {
@@ -155,8 +155,8 @@ struct GatherLogProbs {
                                  {array("logProbs", "n"), array("logSumExp", "n")}};
   static constexpr unsigned needs = kLogSumExp | kLogProb;
   explicit GatherLogProbs(const Call&) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb; }
-  template <class S> LC_FN auto extra(const S& s) const { return s.logSumExp; }
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logProb; }
+  template <class S> LGC_FN auto extra(const S& s) const { return s.logSumExp; }
 };
 
 struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
@@ -169,7 +169,7 @@ struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
                                  "gatherLogProbs"};
   static constexpr unsigned needs = kLogProb;
   using Upstream::Upstream;
-  template <class T> LC_FN T loss(const Statistics<T>& s) const { return s.logProb * s.parameter[0]; }
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logProb * s.parameter[0]; }
 };
 
 // p_j (g_j - sum_k g_k p_k) / T from the forward output; with Log (g_j - exp(out_j) sum_k g_k) / T.
@@ -189,15 +189,15 @@ template <bool Log> struct SoftmaxBackward {
   };
 
   explicit SoftmaxBackward(const Call&) {}
-  LC_FN void begin(Row& row, const RowStart& start) const { row.inverseTemperature = start.inverseTemperature; }
+  LGC_FN void begin(Row& row, const RowStart& start) const { row.inverseTemperature = start.inverseTemperature; }
   // A class without mass takes no part, whatever its upstream gradient.
-  template <int, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0);
     out[0] = Log ? lane.x[0] : select(lane.x[1] == zero, zero, lane.x[0] * lane.x[1]);
   }
-  template <int> LC_FN void fold(Row& row, const double* sum) const { row.sum = sum[0]; }
-  LC_FN void rowOutputs(const Row&, double*) const {}
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int> LGC_FN void fold(Row& row, const double* sum) const { row.sum = sum[0]; }
+  LGC_FN void rowOutputs(const Row&, double*) const {}
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0), sum = broadcast<W>(row.sum), scale = broadcast<W>(row.inverseTemperature);
     if (Log) {
       const W p = exp(lane.x[1]);

@@ -16,7 +16,7 @@ constexpr double kZEpsilon = 1e-12, kSphericalEpsilon = 1e-3;
 constexpr Option kTargetValue = number("targetValue", 1);
 
 // A NaN or infinite logit makes the whole row NaN, also slopes that do not depend on it.
-template <class T> LC_FN T scaledOrNan(const T& loss, const T& target, double scale) {
+template <class T> LGC_FN T scaledOrNan(const T& loss, const T& target, double scale) {
   using V = ValueOf<T>;
   const V value = valueOf(loss), t = valueOf(target);
   return loss * (broadcast<V>(scale) + select(value == value, t - t, value));
@@ -32,10 +32,10 @@ struct ZLoss {
   static constexpr unsigned needs = kOtherMoments;
 
   double a, b, epsilon, scale;
-  explicit ZLoss(const Call& call) : ZLoss(LC_OPTION(call, a), LC_OPTION(call, b), LC_OPTION(call, epsilon), meanScale<ZLoss>(call)) {}
+  explicit ZLoss(const Call& call) : ZLoss(LGC_OPTION(call, a), LGC_OPTION(call, b), LGC_OPTION(call, epsilon), meanScale<ZLoss>(call)) {}
   ZLoss(double sharpness, double offset, double added, double rowScale)
       : a(sharpness), b(offset), epsilon(added), scale(rowScale / sharpness) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V zero = broadcast<V>(0), share = (s.classes - broadcast<V>(1)) / s.classes;
     const T ahead = s.target - s.mean;
@@ -58,7 +58,7 @@ struct TaylorSoftmaxLoss {
   double scale;
   explicit TaylorSoftmaxLoss(const Call& call) : scale(meanScale<TaylorSoftmaxLoss>(call)) {}
   explicit TaylorSoftmaxLoss(double rowScale) : scale(rowScale) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V one = broadcast<V>(1), half = broadcast<V>(0.5);
     const T others = s.squares * half + s.sum + (s.classes - one);
@@ -77,9 +77,10 @@ struct SphericalSoftmaxLoss {
   static constexpr unsigned needs = kOtherSums;
 
   double epsilon, scale;
-  explicit SphericalSoftmaxLoss(const Call& call) : SphericalSoftmaxLoss(LC_OPTION(call, epsilon), meanScale<SphericalSoftmaxLoss>(call)) {}
+  explicit SphericalSoftmaxLoss(const Call& call)
+      : SphericalSoftmaxLoss(LGC_OPTION(call, epsilon), meanScale<SphericalSoftmaxLoss>(call)) {}
   SphericalSoftmaxLoss(double added, double rowScale) : epsilon(added), scale(rowScale) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V e = broadcast<V>(epsilon);
     const T others = s.squares + (s.classes - broadcast<V>(1)) * e;
@@ -97,9 +98,9 @@ struct OneHotSquaredError {
   static constexpr unsigned needs = kOtherSums;
 
   double targetValue, scale;
-  explicit OneHotSquaredError(const Call& call) : OneHotSquaredError(LC_OPTION(call, targetValue), meanScale<OneHotSquaredError>(call)) {}
+  explicit OneHotSquaredError(const Call& call) : OneHotSquaredError(LGC_OPTION(call, targetValue), meanScale<OneHotSquaredError>(call)) {}
   OneHotSquaredError(double value, double rowScale) : targetValue(value), scale(rowScale) {}
-  template <class T> LC_FN T loss(const Statistics<T>& s) const {
+  template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     return scaledOrNan(square(s.target - broadcast<V>(targetValue)) + s.squares, s.target, scale);
   }
@@ -113,15 +114,15 @@ struct TaylorSoftmax {
     double inverse;
   };
   explicit TaylorSoftmax(const Call&) {}
-  template <class W> LC_FN static W weight(W x) {
+  template <class W> LGC_FN static W weight(W x) {
     const W half = broadcast<W>(0.5), above = x + broadcast<W>(1);
     return fma(above * half, above, half);
   }
-  LC_FN void begin(Row&, const RowStart&) const {}
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = weight(lane.x[0]); }
-  template <int S> LC_FN void fold(Row& row, const double* total) const { row.inverse = 1.0 / finiteOrNan(total[0]); }
-  LC_FN void rowOutputs(const Row&, double*) const {}
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void begin(Row&, const RowStart&) const {}
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = weight(lane.x[0]); }
+  template <int S> LGC_FN void fold(Row& row, const double* total) const { row.inverse = 1.0 / finiteOrNan(total[0]); }
+  LGC_FN void rowOutputs(const Row&, double*) const {}
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     out[0] = weight(lane.x[0]) * broadcast<W>(static_cast<Scalar<W>>(row.inverse));
   }
 };
@@ -138,17 +139,17 @@ struct SphericalSoftmax {
     double columns, root, constant;
   };
   double epsilon;
-  explicit SphericalSoftmax(const Call& call) : epsilon(LC_OPTION(call, epsilon)) {}
-  LC_FN void begin(Row& row, const RowStart& start) const { row.columns = static_cast<double>(start.columns); }
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = lane.x[0] * lane.x[0]; }
-  template <int S> LC_FN void fold(Row& row, const double* total) const {
+  explicit SphericalSoftmax(const Call& call) : epsilon(LGC_OPTION(call, epsilon)) {}
+  LGC_FN void begin(Row& row, const RowStart& start) const { row.columns = static_cast<double>(start.columns); }
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = lane.x[0] * lane.x[0]; }
+  template <int S> LGC_FN void fold(Row& row, const double* total) const {
     const double all = finiteOrNan(fma(row.columns, epsilon, total[0]));
     row.constant = epsilon / all;
     row.root = 1.0 / sqrt(all);
   }
-  LC_FN void rowOutputs(const Row&, double*) const {}
+  LGC_FN void rowOutputs(const Row&, double*) const {}
   // Neither 1 / sum nor epsilon need fit into float32.
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W scaled = lane.x[0] * broadcast<W>(static_cast<Scalar<W>>(row.root));
     out[0] = fma(scaled, scaled, broadcast<W>(static_cast<Scalar<W>>(row.constant)));
   }

@@ -18,11 +18,11 @@ struct PerpGrad {
       true};
 
   template <class T> static void run(Call& call) {
-    const T* arrays[] = {LC_INPUT(T, call, grad), LC_INPUT(T, call, param)};
+    const T* arrays[] = {LGC_INPUT(T, call, grad), LGC_INPUT(T, call, param)};
     const size_t n = call.rows;
-    const double epsilon = LC_OPTION(call, epsilon);
+    const double epsilon = LGC_OPTION(call, epsilon);
     double first[3];
-    if (!wideSumsOver<T, 2, 3>(call, arrays, n, first, [](const f64x8* x, f64x8* out) LC_LAMBDA {
+    if (!wideSumsOver<T, 2, 3>(call, arrays, n, first, [](const f64x8* x, f64x8* out) LGC_LAMBDA {
           out[0] = x[0] * x[1];
           out[1] = x[1] * x[1];
           out[2] = x[0] * x[0];
@@ -33,7 +33,7 @@ struct PerpGrad {
     const double along = still ? 0.0 : dot / (weights + epsilon);
     // A second projection takes what rounding left along the weights.
     double second[2];
-    if (!wideSumsOver<T, 2, 2>(call, arrays, n, second, [&](const f64x8* x, f64x8* out) LC_LAMBDA {
+    if (!wideSumsOver<T, 2, 2>(call, arrays, n, second, [&](const f64x8* x, f64x8* out) LGC_LAMBDA {
           const f64x8 p = fnma(broadcast<f64x8>(along), x[1], x[0]);
           out[0] = p * x[1];
           out[1] = p * p;
@@ -43,13 +43,13 @@ struct PerpGrad {
     const double again = still ? 0.0 : (second[0] - left) / (weights + epsilon);
     const double squares = fma(again, fma(again, weights, -2 * second[0]), second[1]);
     double norm = squares < 0 ? 0.0 : sqrt(squares), scale = 1;
-    const bool nothing = norm <= LC_OPTION(call, minRatio) * length && !(still && norm > 0);
+    const bool nothing = norm <= LGC_OPTION(call, minRatio) * length && !(still && norm > 0);
     if (nothing)
       norm = 0;
-    else if (LC_OPTION(call, preserveNorm) != 0 && !still)
+    else if (LGC_OPTION(call, preserveNorm) != 0 && !still)
       scale = length / (norm + epsilon);
-    T* out = LC_OUTPUT(T, call, out);
-    forLanes<T>(call, n, [&](size_t i, size_t count) LC_LAMBDA {
+    T* out = LGC_OUTPUT(T, call, out);
+    forLanes<T>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
       using H = Halves<T>;
       const Vec<T> g = readLanes(arrays[0] + i, count), w = readLanes(arrays[1] + i, count);
       f64x8 half[2];
@@ -60,9 +60,9 @@ struct PerpGrad {
       }
       writeLanes(out + i, H::join(half), count);
     });
-    LC_NUMBER(call, parallelNorm) = still ? 0.0 : abs(dot) / sqrt(weights);
-    LC_NUMBER(call, perpNorm) = norm;
-    LC_NUMBER(call, nlmCosine) = still || length == 0 ? 0.0 : -dot / (sqrt(weights) * length);
+    LGC_NUMBER(call, parallelNorm) = still ? 0.0 : abs(dot) / sqrt(weights);
+    LGC_NUMBER(call, perpNorm) = norm;
+    LGC_NUMBER(call, nlmCosine) = still || length == 0 ? 0.0 : -dot / (sqrt(weights) * length);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -98,12 +98,12 @@ struct SoftmaxCollapse {
   }
 
   template <class T> static void run(Call& call) {
-    const T* logits = LC_INPUT(T, call, logits);
-    const int32_t* targets = LC_INPUT(int32_t, call, targets);
+    const T* logits = LGC_INPUT(T, call, logits);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<SoftmaxCollapse>(call);
-    int32_t* mask = LC_OUTPUT(int32_t, call, mask);
+    int32_t* mask = LGC_OUTPUT(int32_t, call, mask);
     const double limits[] = {0x1p-24, 0x1p-53, 0x1p-11, 0x1p-8};
-    const double limit = limits[static_cast<int>(LC_OPTION(call, precision))];
+    const double limit = limits[static_cast<int>(LGC_OPTION(call, precision))];
     const size_t c = call.columns;
     parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
@@ -119,8 +119,8 @@ struct SoftmaxCollapse {
     });
     double count = 0;
     for (size_t i = 0; i < call.rows; ++i) count += mask[i];
-    LC_NUMBER(call, count) = count;
-    LC_NUMBER(call, fraction) = count * reciprocalOrZero(keptRows<SoftmaxCollapse>(call));
+    LGC_NUMBER(call, count) = count;
+    LGC_NUMBER(call, fraction) = count * reciprocalOrZero(keptRows<SoftmaxCollapse>(call));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -135,16 +135,16 @@ struct LogitScaleDerivative {
                                  true};
 
   template <class T> static void run(Call& call) {
-    const T* logits = LC_INPUT(T, call, logits);
-    const T* gradient = LC_INPUT(T, call, gradLogits);
-    T* derivative = LC_OUTPUT(T, call, derivative);
-    T* cosine = LC_OUTPUT(T, call, nlmCosine);
+    const T* logits = LGC_INPUT(T, call, logits);
+    const T* gradient = LGC_INPUT(T, call, gradLogits);
+    T* derivative = LGC_OUTPUT(T, call, derivative);
+    T* cosine = LGC_OUTPUT(T, call, nlmCosine);
     const size_t c = call.columns;
     parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
         const T* arrays[] = {logits + i * c, gradient + i * c};
         double sums[3] = {};
-        wideSums<T, 2, 3>(arrays, 0, c, sums, [](const f64x8* x, f64x8* out) LC_LAMBDA {
+        wideSums<T, 2, 3>(arrays, 0, c, sums, [](const f64x8* x, f64x8* out) LGC_LAMBDA {
           // A masked class is no direction.
           const f64x8 v = select(isMasked(x[0]), broadcast<f64x8>(0), x[0]);
           out[0] = v * x[1];

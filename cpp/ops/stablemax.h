@@ -11,28 +11,28 @@ namespace LOGITCORE_LEVEL {
 template <class W> struct StableTerm {
   W s, slope, ratio;
 };
-template <class W> LC_FN StableTerm<W> stableTerm(W x) {
+template <class W> LGC_FN StableTerm<W> stableTerm(W x) {
   const W one = broadcast<W>(1), a = one + abs(x), r = one / a;
   const auto negative = x < broadcast<W>(0);
   return {select(negative, r, a), select(negative, r * r, one), r};
 }
-template <class W> LC_FN W stableLog(W x) { return copysign(log1p(abs(x)), x); }
-template <class W> LC_FN Mask<W> isMasked(W x) { return x == broadcast<W>(-__builtin_huge_val()); }
+template <class W> LGC_FN W stableLog(W x) { return copysign(log1p(abs(x)), x); }
+template <class W> LGC_FN Mask<W> isMasked(W x) { return x == broadcast<W>(-__builtin_huge_val()); }
 
 // What all ops of a row share: s and x of the entry left out, the sum of the others, and of both.
 struct StableRow {
   double x, s, rest, total, inverse;
-  LC_FN void start(double value) {
+  LGC_FN void start(double value) {
     x = value;
     s = stableTerm(value).s;
   }
-  LC_FN void finish(double others) {
+  LGC_FN void finish(double others) {
     rest = others;
     total = finiteOrNan(s + others);
     inverse = 1.0 / total;
   }
   // -log of the entry's probability
-  LC_FN double loss() const {
+  LGC_FN double loss() const {
     if (!(total > 0)) return __builtin_nan("");
     return rest <= s ? log1p(rest / s) : log(total) - stableLog(x);
   }
@@ -41,7 +41,7 @@ struct StableRow {
 template <class D> struct StableSweep {
   static constexpr int softmaxInputs = 0, sweeps = 1, sums[1] = {1};
   static constexpr bool wideSums = true;
-  template <class R> LC_FN void rowOutputs(const R&, double*) const {}
+  template <class R> LGC_FN void rowOutputs(const R&, double*) const {}
 };
 
 // s(x_j) / sum_k s(x_k)
@@ -52,10 +52,10 @@ struct StableMax : StableSweep<StableMax> {
     double inverse;
   };
   explicit StableMax(const Call&) {}
-  LC_FN void begin(Row&, const RowStart&) const {}
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = stableTerm(lane.x[0]).s; }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const { row.inverse = 1.0 / finiteOrNan(sum[0]); }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  LGC_FN void begin(Row&, const RowStart&) const {}
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = stableTerm(lane.x[0]).s; }
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const { row.inverse = 1.0 / finiteOrNan(sum[0]); }
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     out[0] = stableTerm(lane.x[0]).s * broadcast<W>(static_cast<Scalar<W>>(row.inverse));
   }
 };
@@ -70,19 +70,19 @@ struct LogStableMax : StableSweep<LogStableMax> {
   };
   bool isDouble;
   explicit LogStableMax(const Call& call) : isDouble(call.isDouble) {}
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     row.start(start.targetValue[0]);
     // In the type of the lanes, so that entries equal to the largest differ from it by exactly 0.
     row.top = isDouble ? stableLog(row.x) : static_cast<double>(stableLog(static_cast<float>(row.x)));
   }
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     out[0] = select(lane.isPivot, broadcast<W>(0), stableTerm(lane.x[0]).s);
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     row.finish(sum[0]);
     row.logSum = row.total > 0 ? log1p(row.rest / row.s) : __builtin_nan("");
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W shifted = stableLog(lane.x[0]) - broadcast<W>(static_cast<Scalar<W>>(row.top));
     out[0] = shifted - broadcast<W>(static_cast<Scalar<W>>(row.logSum));
   }
@@ -102,27 +102,27 @@ struct StableMaxBackward : StableSweep<StableMaxBackward> {
     double gradient, dotRest, mean;
   };
   explicit StableMaxBackward(const Call&) {}
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     row.gradient = start.targetValue[0];
     row.start(start.targetValue[1]);
   }
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0), s = stableTerm(lane.x[1]).s;
     out[0] = select(lane.isPivot, zero, s);
     out[1] = select(lane.isPivot | isMasked(lane.x[1]), zero, lane.x[0] * s);
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     row.finish(sum[0]);
     row.dotRest = sum[1];
     row.mean = fma(row.gradient, row.s, row.dotRest) / row.total;
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W factor = broadcast<W>(static_cast<Scalar<W>>(row.inverse));
     const W g = stableTerm(lane.x[1]).slope * factor * (lane.x[0] - broadcast<W>(static_cast<Scalar<W>>(row.mean)));
     // factor - factor: 0, or NaN in a row that is NaN.
     out[0] = select(isMasked(lane.x[1]), factor - factor, g);
   }
-  LC_FN double atTarget(const Row& row) const {
+  LGC_FN double atTarget(const Row& row) const {
     const double slope = stableTerm(row.x).slope / row.total;
     return slope * (fma(row.gradient, row.rest, -row.dotRest) / row.total);
   }
@@ -142,26 +142,26 @@ struct LogStableMaxBackward : StableSweep<LogStableMaxBackward> {
     double gradient, gradientRest, share;
   };
   explicit LogStableMaxBackward(const Call&) {}
-  LC_FN void begin(Row& row, const RowStart& start) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const {
     row.gradient = start.targetValue[0];
     row.start(start.targetValue[1]);
   }
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     const W zero = broadcast<W>(0);
     out[0] = select(lane.isPivot, zero, stableTerm(lane.x[1]).s);
     out[1] = select(lane.isPivot, zero, lane.x[0]);
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const {
     row.finish(sum[0]);
     row.gradientRest = sum[1];
     row.share = (row.gradient + row.gradientRest) / row.total;
   }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     const W share = broadcast<W>(static_cast<Scalar<W>>(row.share));
     const StableTerm<W> t = stableTerm(lane.x[1]);
     out[0] = select(isMasked(lane.x[1]), share - share, t.ratio * fnma(t.s, share, lane.x[0]));
   }
-  LC_FN double atTarget(const Row& row) const {
+  LGC_FN double atTarget(const Row& row) const {
     return stableTerm(row.x).ratio * (fma(row.gradient, row.rest, -(row.s * row.gradientRest)) / row.total);
   }
 };
@@ -177,16 +177,16 @@ struct StableMaxCrossEntropy : StableSweep<StableMaxCrossEntropy> {
   using Row = StableRow;
   double scale;
   explicit StableMaxCrossEntropy(const Call& call) : scale(meanScale<StableMaxCrossEntropy>(call)) {}
-  LC_FN void begin(Row& row, const RowStart& start) const { row.start(start.targetValue[0]); }
-  template <int S, class W> LC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
+  LGC_FN void begin(Row& row, const RowStart& start) const { row.start(start.targetValue[0]); }
+  template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     out[0] = select(lane.isPivot, broadcast<W>(0), stableTerm(lane.x[0]).s);
   }
-  template <int S> LC_FN void fold(Row& row, const double* sum) const { row.finish(sum[0]); }
-  LC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.loss() * scale; }
-  template <class W> LC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+  template <int S> LGC_FN void fold(Row& row, const double* sum) const { row.finish(sum[0]); }
+  LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.loss() * scale; }
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
     out[0] = stableTerm(lane.x[0]).slope * broadcast<W>(static_cast<Scalar<W>>(row.inverse * scale));
   }
-  LC_FN double atTarget(const Row& row) const { return (0.0 - row.rest) / row.total * stableTerm(row.x).ratio * scale; }
+  LGC_FN double atTarget(const Row& row) const { return (0.0 - row.rest) / row.total * stableTerm(row.x).ratio * scale; }
 };
 
 }  // namespace LOGITCORE_LEVEL

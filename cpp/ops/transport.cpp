@@ -19,19 +19,19 @@ struct Wasserstein1d {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
-    const double p = LC_OPTION(call, p);
-    T *gradX = LC_OUTPUT(T, call, gradX), *gradY = LC_OUTPUT(T, call, gradY);
-    const void *weightsX = LC_INPUT(void, call, weightsX), *weightsY = LC_INPUT(void, call, weightsY);
+    const double p = LGC_OPTION(call, p);
+    T *gradX = LGC_OUTPUT(T, call, gradX), *gradY = LGC_OUTPUT(T, call, gradY);
+    const void *weightsX = LGC_INPUT(void, call, weightsX), *weightsY = LGC_INPUT(void, call, weightsY);
     Points x(call, n, weightsX), y(call, m, weightsY);
     if (!x || !y) return;
     weighBy(call, weightsX, x);
     weighBy(call, weightsY, y);
-    widen(LC_INPUT(T, call, x), n, x.values());
-    widen(LC_INPUT(T, call, y), m, y.values());
+    widen(LGC_INPUT(T, call, x), n, x.values());
+    widen(LGC_INPUT(T, call, y), m, y.values());
     if (!x.sort(call) || !y.sort(call)) return;
     const double value = wassersteinLine(x.line(), y.line(), p);
-    const bool root = LC_OPTION(call, root) != 0;
-    LC_NUMBER(call, value) = root ? rootOf(value, p) : value;
+    const bool root = LGC_OPTION(call, root) != 0;
+    LGC_NUMBER(call, value) = root ? rootOf(value, p) : value;
     if (!gradX) return;
     Scratch<double> dx(call, n), dy(call, m);
     if (!dx || !dy) return;
@@ -53,24 +53,24 @@ struct Gw1d {
 
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')];
-    T *gradX = LC_OUTPUT(T, call, gradX), *gradY = LC_OUTPUT(T, call, gradY);
+    T *gradX = LGC_OUTPUT(T, call, gradX), *gradY = LGC_OUTPUT(T, call, gradY);
     Scratch<double> points(call, 2 * n, false), slopes(call, gradX ? 2 * n : 0);
     Scratch<uint32_t> order(call, 2 * n, false);
     Scratch<SortItem> scratch(call, 2 * n, false);
     if (!points || !slopes || !order || !scratch) return;
     double *x = points, *y = x + n, *dx = gradX ? static_cast<double*>(slopes) : nullptr, *dy = dx + (gradX ? n : 0);
     uint32_t *orderX = order, *orderY = orderX + n;
-    widen(LC_INPUT(T, call, x), n, x);
-    widen(LC_INPUT(T, call, y), n, y);
+    widen(LGC_INPUT(T, call, x), n, x);
+    widen(LGC_INPUT(T, call, y), n, y);
     centre(x, n);
     centre(y, n);
     argsort(call, static_cast<const double*>(x), n, false, orderX, scratch);
     argsort(call, static_cast<const double*>(y), n, false, orderY, scratch);
     const LineMatch match = matchLines(x, orderX, y, orderY, n, 1, dx, dy);
-    LC_NUMBER(call, value) = match.least();
-    LC_NUMBER(call, valueIdentity) = match.identity;
-    LC_NUMBER(call, valueAnti) = match.anti;
-    LC_NUMBER(call, orientation) = match.reversed() ? -1 : 1;
+    LGC_NUMBER(call, value) = match.least();
+    LGC_NUMBER(call, valueIdentity) = match.identity;
+    LGC_NUMBER(call, valueAnti) = match.anti;
+    LGC_NUMBER(call, orientation) = match.reversed() ? -1 : 1;
     if (!gradX) return;
     roundTo(dx, n, gradX);
     roundTo(dy, n, gradY);
@@ -120,8 +120,8 @@ struct SlicedGW {
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], p = call.dims[static_cast<int>('p')], q = call.dims[static_cast<int>('q')];
     const size_t d = call.dims[static_cast<int>('d')], e = call.dims[static_cast<int>('e')];
-    const T *X = LC_INPUT(T, call, X), *Y = LC_INPUT(T, call, Y), *directions = LC_INPUT(T, call, directions);
-    T *gradX = LC_OUTPUT(T, call, gradX), *gradY = LC_OUTPUT(T, call, gradY), *each = LC_OUTPUT(T, call, perDirection);
+    const T *X = LGC_INPUT(T, call, X), *Y = LGC_INPUT(T, call, Y), *directions = LGC_INPUT(T, call, directions);
+    T *gradX = LGC_OUTPUT(T, call, gradX), *gradY = LGC_OUTPUT(T, call, gradY), *each = LGC_OUTPUT(T, call, perDirection);
     Scratch<double> values(call, p), slopesX(call, gradX ? p * n : 0, false), slopesY(call, gradX ? p * n : 0, false);
     if (!values || !slopesX || !slopesY) return;
     const double share = 1.0 / static_cast<double>(p);
@@ -145,7 +145,7 @@ struct SlicedGW {
         each[r] = static_cast<T>(match.least());
       }
     });
-    LC_NUMBER(call, value) = orderedSum(values, p) * share;
+    LGC_NUMBER(call, value) = orderedSum(values, p) * share;
     if (!gradX) return;
     gather(call, static_cast<const double*>(slopesX), directions, p, q, n, d, gradX);
     gather(call, static_cast<const double*>(slopesY), directions, p, q, n, e, gradY);

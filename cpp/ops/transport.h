@@ -9,13 +9,13 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // What a distance of a costs: a^p for a >= 0.
-LC_FN double costOf(double a, double p) { return p == 1 ? a : p == 2 ? a * a : pow(a, p); }
+LGC_FN double costOf(double a, double p) { return p == 1 ? a : p == 2 ? a * a : pow(a, p); }
 // Its derivative; 0 at a = 0.
-LC_FN double costSlope(double a, double p) { return a == 0 ? 0.0 : p == 1 ? 1.0 : p == 2 ? 2 * a : p * pow(a, p - 1); }
+LGC_FN double costSlope(double a, double p) { return a == 0 ? 0.0 : p == 1 ? 1.0 : p == 2 ? 2 * a : p * pow(a, p - 1); }
 
 // value^(1/p), and the factor that it puts on the gradient.
-LC_FN double rootOf(double value, double p) { return p == 1 ? value : p == 2 ? sqrt(value) : value == 0 ? 0.0 : pow(value, 1 / p); }
-LC_FN double rootSlope(double value, double p) { return p == 1 ? 1.0 : value == 0 ? 0.0 : rootOf(value, p) / (p * value); }
+LGC_FN double rootOf(double value, double p) { return p == 1 ? value : p == 2 ? sqrt(value) : value == 0 ? 0.0 : pow(value, 1 / p); }
+LGC_FN double rootSlope(double value, double p) { return p == 1 ? 1.0 : value == 0 ? 0.0 : rootOf(value, p) / (p * value); }
 
 // Points on a line in ascending order, with the share of the mass that lies up to each; uniform if `mass` is null.
 struct Line {
@@ -25,8 +25,8 @@ struct Line {
   double total;        // their sum
   size_t n;
 
-  LC_FN double at(size_t i) const { return x[order[i]]; }
-  LC_FN double massAt(size_t i) const { return mass ? mass[order[i]] / total : 1.0 / static_cast<double>(n); }
+  LGC_FN double at(size_t i) const { return x[order[i]]; }
+  LGC_FN double massAt(size_t i) const { return mass ? mass[order[i]] / total : 1.0 / static_cast<double>(n); }
 };
 
 // Doubles, their order, and weights if there are any.
@@ -61,7 +61,7 @@ class Points {
 };
 
 // Calls piece(i, j, w) for every piece of mass w that goes from the i-th point of a to the j-th of b, in ascending order.
-template <class F> LC_FN void couple(const Line& a, const Line& b, F&& piece) {
+template <class F> LGC_FN void couple(const Line& a, const Line& b, F&& piece) {
   if (!a.mass && !b.mass) {
     if (a.n == b.n) {
       const double w = 1.0 / static_cast<double>(a.n);
@@ -109,7 +109,7 @@ template <class F> LC_FN void couple(const Line& a, const Line& b, F&& piece) {
 inline double wassersteinLine(const Line& a, const Line& b, double p) {
   double total = 0, part = 0;
   size_t terms = 0;
-  couple(a, b, [&](size_t i, size_t j, double w) LC_LAMBDA {
+  couple(a, b, [&](size_t i, size_t j, double w) LGC_LAMBDA {
     part += w * costOf(abs(a.at(i) - b.at(j)), p);
     // Parts of a fixed length keep a long sum exact.
     if (++terms % 1024 == 0) {
@@ -122,7 +122,7 @@ inline double wassersteinLine(const Line& a, const Line& b, double p) {
 inline void wassersteinSlopes(const Line& a, const Line& b, double p, double scale, double* da, double* db) {
   __builtin_memset(da, 0, a.n * sizeof(double));
   __builtin_memset(db, 0, b.n * sizeof(double));
-  couple(a, b, [&](size_t i, size_t j, double w) LC_LAMBDA {
+  couple(a, b, [&](size_t i, size_t j, double w) LGC_LAMBDA {
     const double d = a.at(i) - b.at(j), g = scale * w * costSlope(abs(d), p);
     const double slope = d < 0 ? -g : g;
     da[a.order[i]] += slope;
@@ -171,9 +171,9 @@ inline void centre(double* x, size_t n) {
 // x and y centred, with their orders. dx and dy, if wanted, get scale times the derivative of the smaller value.
 inline LineMatch matchLines(const double* x, const uint32_t* orderX, const double* y, const uint32_t* orderY, size_t n, double scale,
                             double* dx, double* dy) {
-  auto up = [&](size_t i) LC_LAMBDA { return y[orderY[i]]; };
-  auto down = [&](size_t i) LC_LAMBDA { return y[orderY[n - 1 - i]]; };
-  auto across = [&](size_t i) LC_LAMBDA { return x[orderX[i]]; };
+  auto up = [&](size_t i) LGC_LAMBDA { return y[orderY[i]]; };
+  auto down = [&](size_t i) LGC_LAMBDA { return y[orderY[n - 1 - i]]; };
+  auto across = [&](size_t i) LGC_LAMBDA { return x[orderX[i]]; };
   const LineSums forward = lineSums(n, across, up), backward = lineSums(n, across, down);
   const LineMatch match{lineValue(forward, n), lineValue(backward, n)};
   if (!dx) return match;

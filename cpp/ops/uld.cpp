@@ -28,17 +28,17 @@ struct UldLoss {
       &checkTeacherColumns};
 
   template <class T> static void run(Call& call) {
-    const T* student = LC_INPUT(T, call, student);
-    const T* teacher = LC_INPUT(T, call, teacher);
-    const int32_t* mask = LC_INPUT(int32_t, call, mask);
-    T* grad = LC_OUTPUT(T, call, gradStudent);
-    T* each = LC_OUTPUT(T, call, loss);
+    const T* student = LGC_INPUT(T, call, student);
+    const T* teacher = LGC_INPUT(T, call, teacher);
+    const int32_t* mask = LGC_INPUT(int32_t, call, mask);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
+    T* each = LGC_OUTPUT(T, call, loss);
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
-    const double temperature = LC_OPTION(call, temperature);
-    const double forStudent = LC_GIVEN(call, studentTemperature) ? LC_OPTION(call, studentTemperature) : temperature;
-    const double forTeacher = LC_GIVEN(call, teacherTemperature) ? LC_OPTION(call, teacherTemperature) : temperature;
-    const size_t topK = static_cast<size_t>(LC_OPTION(call, topK));
-    const int transform = static_cast<int>(LC_OPTION(call, transform)), reduction = reductionOf<UldLoss>(call);
+    const double temperature = LGC_OPTION(call, temperature);
+    const double forStudent = LGC_GIVEN(call, studentTemperature) ? LGC_OPTION(call, studentTemperature) : temperature;
+    const double forTeacher = LGC_GIVEN(call, teacherTemperature) ? LGC_OPTION(call, teacherTemperature) : temperature;
+    const size_t topK = static_cast<size_t>(LGC_OPTION(call, topK));
+    const int transform = static_cast<int>(LGC_OPTION(call, transform)), reduction = reductionOf<UldLoss>(call);
     size_t counted = 0;
     for (size_t i = 0; i < n; ++i) counted += !mask || mask[i] != 0;
     const double scale = reduction == kReduceMean ? reciprocalOrZero(static_cast<double>(counted)) : 1.0;
@@ -60,7 +60,7 @@ struct UldLoss {
     if (reduction == kReduceNone)
       for (size_t i = 0; i < n; ++i) storeScalar<T>(each, i, loss[i]);
     else
-      LC_NUMBER(call, loss) = reduction == kReduceMean && counted == 0 ? __builtin_nan("") : orderedSum(loss, n) * scale;
+      LGC_NUMBER(call, loss) = reduction == kReduceMean && counted == 0 ? __builtin_nan("") : orderedSum(loss, n) * scale;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -92,20 +92,20 @@ struct UldSequenceLoss {
   template <class T> static void run(Call& call) {
     const size_t b = call.dims[static_cast<int>('b')], t = call.dims[static_cast<int>('t')], u = call.dims[static_cast<int>('u')];
     const size_t c = call.columns, d = call.dims[static_cast<int>('d')], n = b * t;
-    const T *student = LC_INPUT(T, call, student), *teacher = LC_INPUT(T, call, teacher);
-    const int32_t *targets = LC_INPUT(int32_t, call, studentTargets), *marks = LC_INPUT(int32_t, call, teacherTargets);
+    const T *student = LGC_INPUT(T, call, student), *teacher = LGC_INPUT(T, call, teacher);
+    const int32_t *targets = LGC_INPUT(int32_t, call, studentTargets), *marks = LGC_INPUT(int32_t, call, teacherTargets);
     const int32_t ignore = ignoreIndexOf<UldSequenceLoss>(call);
-    const double ceWeight = LC_OPTION(call, ceWeight), distillWeight = LC_OPTION(call, distillWeight);
-    const double forStudent = LC_OPTION(call, studentTemperature), forTeacher = LC_OPTION(call, teacherTemperature);
-    T* grad = LC_OUTPUT(T, call, gradStudent);
+    const double ceWeight = LGC_OPTION(call, ceWeight), distillWeight = LGC_OPTION(call, distillWeight);
+    const double forStudent = LGC_OPTION(call, studentTemperature), forTeacher = LGC_OPTION(call, teacherTemperature);
+    T* grad = LGC_OUTPUT(T, call, gradStudent);
     // Of every position: the teacher's row it is compared with (from 1), its share of the mean, and its two losses.
     Scratch<size_t> partner(call, n);
     Scratch<double> share(call, n), distances(call, n), entropies(call, n);
     if (!partner || !share || !distances || !entropies) return;
     size_t counted = 0;
     for (size_t s = 0; s < b; ++s) {
-      const Span mine = answer(targets + s * t, t, ignore, LC_OPTION(call, skipStudentEos) != 0);
-      const Span theirs = answer(marks + s * u, u, ignore, LC_OPTION(call, skipTeacherEos) != 0);
+      const Span mine = answer(targets + s * t, t, ignore, LGC_OPTION(call, skipStudentEos) != 0);
+      const Span theirs = answer(marks + s * u, u, ignore, LGC_OPTION(call, skipTeacherEos) != 0);
       const size_t pairs = mine.length < theirs.length ? mine.length : theirs.length;
       for (size_t k = 0; k < pairs; ++k) {
         partner[s * t + mine.start + k] = s * u + theirs.start + k + 1;
@@ -132,10 +132,10 @@ struct UldSequenceLoss {
       }
     });
     const double entropy = orderedSum(entropies, n), distance = orderedSum(distances, n);
-    LC_NUMBER(call, crossEntropy) = entropy;
-    LC_NUMBER(call, distillation) = distance;
+    LGC_NUMBER(call, crossEntropy) = entropy;
+    LGC_NUMBER(call, distillation) = distance;
     // A term without weight is left out, whatever it is.
-    LC_NUMBER(call, loss) = (ceWeight == 0 ? 0.0 : ceWeight * entropy) + (distillWeight == 0 ? 0.0 : distillWeight * distance);
+    LGC_NUMBER(call, loss) = (ceWeight == 0 ? 0.0 : ceWeight * entropy) + (distillWeight == 0 ? 0.0 : distillWeight * distance);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

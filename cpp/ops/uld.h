@@ -17,7 +17,7 @@ struct UldValues {
   double count = 0;  // finite entries of the row, for kUldStandardize
   bool exponential = false;
 
-  LC_FN f64x8 term(f64x8 z) const {
+  LGC_FN f64x8 term(f64x8 z) const {
     const f64x8 u = (z - shift) * scale;
     return exponential ? exp(u) : u;
   }
@@ -52,8 +52,8 @@ template <class T> class UldRows {
     const UldValues student = fit(s, cs, student_, a, studentTemperature, mine);
     const UldValues teacher = fit(t, ct, teacher_, b, teacherTemperature, theirs);
     const f64x8 zero = broadcast<f64x8>(0);
-    auto valueAt = [&](size_t i) LC_LAMBDA { return readWide(mine + i, within(i, a)) * student.factor; };
-    auto differenceAt = [&](size_t i, f64x8 x) LC_LAMBDA { return x - readWide(theirs + i, within(i, b)) * teacher.factor; };
+    auto valueAt = [&](size_t i) LGC_LAMBDA { return readWide(mine + i, within(i, a)) * student.factor; };
+    auto differenceAt = [&](size_t i, f64x8 x) LGC_LAMBDA { return x - readWide(theirs + i, within(i, b)) * teacher.factor; };
     f64x8 loss = zero, signs = zero, products = zero;
     for (size_t i = 0; i < a || i < b; i += kWide) {
       const f64x8 x = valueAt(i), difference = differenceAt(i, x);
@@ -88,7 +88,7 @@ template <class T> class UldRows {
   struct Slope {
     double shift, slope, factor;
     bool timesValue;
-    LC_FN f64x8 operator()(f64x8 x, f64x8 s) const {
+    LGC_FN f64x8 operator()(f64x8 x, f64x8 s) const {
       const f64x8 g = fnma(x, broadcast<f64x8>(slope), s - shift) * factor;
       return timesValue ? x * g : g;
     }
@@ -145,14 +145,14 @@ template <class T> class UldRows {
     }
     if (v.exponential) {
       v.factor =
-          1.0 / (k < c ? rowSumWide(n, [&](size_t i, size_t count) LC_LAMBDA { return v.term(readWide(row + i, count)); }) : sum(acc));
+          1.0 / (k < c ? rowSumWide(n, [&](size_t i, size_t count) LGC_LAMBDA { return v.term(readWide(row + i, count)); }) : sum(acc));
     }
     return v;
   }
   static void standardize(const T* x, size_t c, UldValues& v) {
     const f64x8 zero = broadcast<f64x8>(0), masked = broadcast<f64x8>(-__builtin_huge_val());
     auto over = [&](double shift, auto&& term) {
-      return rowSumWide(c, [&](size_t i, size_t count) LC_LAMBDA {
+      return rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
         const f64x8 z = readWide(x + i, count);
         return select(z == masked, zero, term(z - shift));
       });

@@ -129,7 +129,7 @@ template <class T> struct Layers {
           m[l].kurtosis = sum[1] * reciprocalOrZero(size(l));
         });
   }
-  LC_FN f64x8 standardized(size_t l, f64x8 fromFirst) {
+  LGC_FN f64x8 standardized(size_t l, f64x8 fromFirst) {
     const LayerMoments& m = moments[l];
     return m.sd == 0 ? broadcast<f64x8>(0) : (fromFirst - m.shift) / m.sd;
   }
@@ -146,10 +146,10 @@ struct WeightMoments {
     Layers<T> layers(call);
     for (size_t l = 0; layers.ready && l < layers.count; ++l) {
       const LayerMoments& m = layers.moments[l];
-      LC_OUTPUT(T, call, mean)[l] = static_cast<T>(m.first + m.shift);
-      LC_OUTPUT(T, call, std)[l] = static_cast<T>(m.sd);
-      LC_OUTPUT(T, call, skewness)[l] = static_cast<T>(m.skewness);
-      LC_OUTPUT(T, call, kurtosis)[l] = static_cast<T>(m.kurtosis);
+      LGC_OUTPUT(T, call, mean)[l] = static_cast<T>(m.first + m.shift);
+      LGC_OUTPUT(T, call, std)[l] = static_cast<T>(m.sd);
+      LGC_OUTPUT(T, call, skewness)[l] = static_cast<T>(m.skewness);
+      LGC_OUTPUT(T, call, kurtosis)[l] = static_cast<T>(m.kurtosis);
     }
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
@@ -168,21 +168,21 @@ struct WdrLoss {
   template <class T> static void run(Call& call) {
     Layers<T> layers(call);
     if (!layers.ready) return;
-    const double skewTarget = LC_OPTION(call, skewTarget), kurtTarget = LC_OPTION(call, kurtTarget);
-    const double skewWeight = LC_OPTION(call, skewWeight), kurtWeight = LC_OPTION(call, kurtWeight);
+    const double skewTarget = LGC_OPTION(call, skewTarget), kurtTarget = LGC_OPTION(call, kurtTarget);
+    const double skewWeight = LGC_OPTION(call, skewWeight), kurtWeight = LGC_OPTION(call, kurtWeight);
     const double share = reciprocalOrZero(static_cast<double>(layers.count));
     double skew = 0, kurt = 0;
     for (size_t l = 0; l < layers.count; ++l) {
       const LayerMoments& m = layers.moments[l];
-      LC_OUTPUT(T, call, skewness)[l] = static_cast<T>(m.skewness);
-      LC_OUTPUT(T, call, kurtosis)[l] = static_cast<T>(m.kurtosis);
+      LGC_OUTPUT(T, call, skewness)[l] = static_cast<T>(m.skewness);
+      LGC_OUTPUT(T, call, kurtosis)[l] = static_cast<T>(m.kurtosis);
       skew += square(m.skewness - skewTarget) * share;
       kurt += square(m.kurtosis - kurtTarget) * share;
     }
-    LC_NUMBER(call, skewLoss) = skew;
-    LC_NUMBER(call, kurtLoss) = kurt;
-    LC_NUMBER(call, loss) = fma(skewWeight, skew, kurtWeight * kurt);
-    T* grad = LC_OUTPUT(T, call, gradWeights);
+    LGC_NUMBER(call, skewLoss) = skew;
+    LGC_NUMBER(call, kurtLoss) = kurt;
+    LGC_NUMBER(call, loss) = fma(skewWeight, skew, kurtWeight * kurt);
+    T* grad = LGC_OUTPUT(T, call, gradWeights);
     if (!grad) return;
     const double ddof = layers.ddof;
     const T* weights = layers.weights;

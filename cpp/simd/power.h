@@ -5,7 +5,7 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // log(x) as high + low with about 63 bits, for double lanes.
-template <class W> LC_FN void logTwoParts(W x, W& high, W& low) {
+template <class W> LGC_FN void logTwoParts(W x, W& high, W& low) {
   using F = Fp<W>;
   const W one = constant<W>(1.0);
   W m, k;
@@ -39,7 +39,7 @@ template <class W> LC_FN void logTwoParts(W x, W& high, W& low) {
   high = logSpecial(x, high);
 }
 
-template <class W> LC_MATH W powDouble(W a, W b) {
+template <class W> LGC_MATH W powDouble(W a, W b) {
   using F = Fp<W>;
   W logHigh, logLow;
   logTwoParts(a, logHigh, logLow);
@@ -55,15 +55,15 @@ template <class W> LC_MATH W powDouble(W a, W b) {
 }
 
 // a^b for a >= 0, NaN for a < 0, with pow(x, 0) = pow(1, x) = 1.
-template <class W> LC_FN W powOf(W a, W b, double) { return powDouble(a, b); }
-LC_FN float powOf(float a, float b, float) { return static_cast<float>(powDouble(static_cast<double>(a), static_cast<double>(b))); }
+template <class W> LGC_FN W powOf(W a, W b, double) { return powDouble(a, b); }
+LGC_FN float powOf(float a, float b, float) { return static_cast<float>(powDouble(static_cast<double>(a), static_cast<double>(b))); }
 #if !defined(__CUDACC__)
-LC_FN f32x16 powOf(f32x16 a, f32x16 b, float) { return narrow(powDouble(low(a), low(b)), powDouble(high(a), high(b))); }
+LGC_FN f32x16 powOf(f32x16 a, f32x16 b, float) { return narrow(powDouble(low(a), low(b)), powDouble(high(a), high(b))); }
 #endif
-template <class W> LC_FN W pow(W a, W b) { return powOf(a, b, Scalar<W>{}); }
+template <class W> LGC_FN W pow(W a, W b) { return powOf(a, b, Scalar<W>{}); }
 
 // Sine and cosine of double lanes for |x| < 1e5; beyond that accuracy fades with the size of x.
-template <class W> LC_MATH void sincos(W x, W& sine, W& cosine) {
+template <class W> LGC_MATH void sincos(W x, W& sine, W& cosine) {
   const double magic = 0x1.8p52;
   const W rounded = fma(x, 0x1.45f306dc9c883p-1, magic);
   const W n = rounded - magic;

@@ -24,42 +24,42 @@
 
 // The level arrives as a bare token, which the preprocessor can only compare after
 // pasting it onto a known prefix.
-#define LC_LEVEL_ID_device 1
-#define LC_LEVEL_ID_portable 2
-#define LC_LEVEL_ID_neon 3
-#define LC_LEVEL_ID_avx2 4
-#define LC_LEVEL_ID_avx512 5
-#define LC_PASTE_RAW(a, b) a##b
-#define LC_PASTE(a, b) LC_PASTE_RAW(a, b)
-#define LC_LEVEL_ID LC_PASTE(LC_LEVEL_ID_, LOGITCORE_LEVEL)
+#define LGC_LEVEL_ID_device 1
+#define LGC_LEVEL_ID_portable 2
+#define LGC_LEVEL_ID_neon 3
+#define LGC_LEVEL_ID_avx2 4
+#define LGC_LEVEL_ID_avx512 5
+#define LGC_PASTE_RAW(a, b) a##b
+#define LGC_PASTE(a, b) LGC_PASTE_RAW(a, b)
+#define LGC_LEVEL_ID LGC_PASTE(LGC_LEVEL_ID_, LOGITCORE_LEVEL)
 
 #if defined(__CUDACC__)
-#define LC_FN __host__ __device__ __forceinline__
-#elif LC_LEVEL_ID == LC_LEVEL_ID_portable
+#define LGC_FN __host__ __device__ __forceinline__
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_portable
 // Loops over lanes, inlined by force, would cost minutes of compilation a file.
-#define LC_FN inline
+#define LGC_FN inline
 #else
-#define LC_FN __attribute__((always_inline)) inline
+#define LGC_FN __attribute__((always_inline)) inline
 #endif
 
 // Long functions that are called rather than inlined; on a GPU all are inlined.
 #if defined(__CUDACC__)
-#define LC_MATH LC_FN
+#define LGC_MATH LGC_FN
 #else
-#define LC_MATH __attribute__((noinline)) inline
+#define LGC_MATH __attribute__((noinline)) inline
 #endif
 
 #include "scalar.h"
 
 #if !defined(__CUDACC__)
 #include "traits.h"
-#if LC_LEVEL_ID == LC_LEVEL_ID_avx512
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
 #include "avx512.h"
-#elif LC_LEVEL_ID == LC_LEVEL_ID_avx2
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_avx2
 #include "avx2.h"
-#elif LC_LEVEL_ID == LC_LEVEL_ID_neon
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_neon
 #include "neon.h"
-#elif LC_LEVEL_ID == LC_LEVEL_ID_portable
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_portable
 #include "portable.h"
 #else
 #error "unknown LOGITCORE_LEVEL"

@@ -8,39 +8,39 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-#if LC_LEVEL_ID == LC_LEVEL_ID_avx512
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
 constexpr int kKeyLanes = 16;
-#elif LC_LEVEL_ID == LC_LEVEL_ID_avx2
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_avx2
 constexpr int kKeyLanes = 8;
 #else
 constexpr int kKeyLanes = 4;
 #endif
 typedef std::int32_t Keys __attribute__((vector_size(4 * kKeyLanes)));
 
-LC_FN Keys loadKeys(const void* p) {
+LGC_FN Keys loadKeys(const void* p) {
   Keys v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
 }
-LC_FN void storeKeys(void* p, Keys v) { __builtin_memcpy(p, &v, sizeof v); }
-LC_FN Keys spreadKey(std::int32_t key) { return Keys{} + key; }
-LC_FN Keys smaller(Keys a, Keys b) { return a < b ? a : b; }
-LC_FN Keys larger(Keys a, Keys b) { return a < b ? b : a; }
+LGC_FN void storeKeys(void* p, Keys v) { __builtin_memcpy(p, &v, sizeof v); }
+LGC_FN Keys spreadKey(std::int32_t key) { return Keys{} + key; }
+LGC_FN Keys smaller(Keys a, Keys b) { return a < b ? a : b; }
+LGC_FN Keys larger(Keys a, Keys b) { return a < b ? b : a; }
 
 // Lanes of a from `first` on, lanes of b before.
-LC_FN Keys lanesFrom(std::int32_t first, Keys a, Keys b) {
+LGC_FN Keys lanesFrom(std::int32_t first, Keys a, Keys b) {
   Keys index{};
   for (int i = 0; i < kKeyLanes; ++i) index[i] = i;
   return index >= first ? a : b;
 }
 
 // Lane i of a shuffle of two registers is lane Lanes::at(i) of the first, or that less kKeyLanes of the second.
-template <class Lanes> LC_FN Keys shuffleKeys(Keys a, Keys b) {
+template <class Lanes> LGC_FN Keys shuffleKeys(Keys a, Keys b) {
   using L = Lanes;
-#if LC_LEVEL_ID == LC_LEVEL_ID_avx512
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
   return __builtin_shufflevector(a, b, L::at(0), L::at(1), L::at(2), L::at(3), L::at(4), L::at(5), L::at(6), L::at(7), L::at(8), L::at(9),
                                  L::at(10), L::at(11), L::at(12), L::at(13), L::at(14), L::at(15));
-#elif LC_LEVEL_ID == LC_LEVEL_ID_avx2
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_avx2
   return __builtin_shufflevector(a, b, L::at(0), L::at(1), L::at(2), L::at(3), L::at(4), L::at(5), L::at(6), L::at(7));
 #else
   return __builtin_shufflevector(a, b, L::at(0), L::at(1), L::at(2), L::at(3));
@@ -50,7 +50,7 @@ template <int By> struct ExchangedLanes {
   static constexpr int at(int i) { return i ^ By; }
 };
 // Lane i gets lane i ^ By.
-template <int By> LC_FN Keys exchangeLanes(Keys v) { return shuffleKeys<ExchangedLanes<By>>(v, v); }
+template <int By> LGC_FN Keys exchangeLanes(Keys v) { return shuffleKeys<ExchangedLanes<By>>(v, v); }
 
 // Runs of `Run` lanes are dealt by turns to two registers: even ones or odd ones of both, the first register's before the second's.
 // Within 16 bytes if it can be, which is one instruction on every level. Turned: the lanes of a run in reverse.
@@ -71,18 +71,18 @@ template <int Run, bool Second> struct GatheredLanes {
   }
 };
 // In both registers, lanes of even runs against those of the next runs: the smaller ones go to the even runs.
-template <int Run, bool Turned> LC_FN void orderRuns(Keys& a, Keys& b) {
+template <int Run, bool Turned> LGC_FN void orderRuns(Keys& a, Keys& b) {
   const Keys even = shuffleKeys<DealtLanes<Run, false, false>>(a, b), odd = shuffleKeys<DealtLanes<Run, true, Turned>>(a, b);
   const Keys low = smaller(even, odd), high = larger(even, odd);
   a = shuffleKeys<GatheredLanes<Run, false>>(low, high);
   b = shuffleKeys<GatheredLanes<Run, true>>(low, high);
 }
 
-#if LC_LEVEL_ID == LC_LEVEL_ID_avx2 || LC_LEVEL_ID == LC_LEVEL_ID_neon
-#define LC_KEY_TABLE 1
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_avx2 || LGC_LEVEL_ID == LGC_LEVEL_ID_neon
+#define LGC_KEY_TABLE 1
 // For every mask the lanes in it, then the others, as the shuffle of the level counts them: lanes, or bytes.
 struct LaneOrders {
-  static constexpr unsigned part = LC_LEVEL_ID == LC_LEVEL_ID_neon ? 4 : 1;
+  static constexpr unsigned part = LGC_LEVEL_ID == LGC_LEVEL_ID_neon ? 4 : 1;
   std::uint8_t order[1 << kKeyLanes][kKeyLanes * part];
 };
 constexpr LaneOrders makeLaneOrders() {
@@ -99,24 +99,24 @@ constexpr LaneOrders makeLaneOrders() {
 inline constexpr LaneOrders kLaneOrders = makeLaneOrders();
 #endif
 
-#if LC_LEVEL_ID == LC_LEVEL_ID_avx512
-LC_FN unsigned keyMask(Keys m) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(m)); }
-#elif LC_LEVEL_ID == LC_LEVEL_ID_avx2
-LC_FN unsigned keyMask(Keys m) { return static_cast<unsigned>(_mm256_movemask_ps(reinterpret_cast<__m256>(m))); }
-LC_FN Keys gatherLanes(Keys v, unsigned mask) {
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
+LGC_FN unsigned keyMask(Keys m) { return _mm512_movepi32_mask(reinterpret_cast<__m512i>(m)); }
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_avx2
+LGC_FN unsigned keyMask(Keys m) { return static_cast<unsigned>(_mm256_movemask_ps(reinterpret_cast<__m256>(m))); }
+LGC_FN Keys gatherLanes(Keys v, unsigned mask) {
   const __m256i order = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kLaneOrders.order[mask])));
   return reinterpret_cast<Keys>(_mm256_permutevar8x32_epi32(reinterpret_cast<__m256i>(v), order));
 }
-#elif LC_LEVEL_ID == LC_LEVEL_ID_neon
-LC_FN unsigned keyMask(Keys m) {
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_neon
+LGC_FN unsigned keyMask(Keys m) {
   const Keys bits = m & Keys{1, 2, 4, 8};
   return vaddvq_u32(reinterpret_cast<uint32x4_t>(bits));
 }
-LC_FN Keys gatherLanes(Keys v, unsigned mask) {
+LGC_FN Keys gatherLanes(Keys v, unsigned mask) {
   return reinterpret_cast<Keys>(vqtbl1q_u8(reinterpret_cast<uint8x16_t>(v), vld1q_u8(kLaneOrders.order[mask])));
 }
 #else
-LC_FN unsigned keyMask(Keys m) {
+LGC_FN unsigned keyMask(Keys m) {
   unsigned mask = 0;
   for (int i = 0; i < kKeyLanes; ++i) mask |= static_cast<unsigned>(m[i] & 1) << i;
   return mask;
@@ -126,12 +126,12 @@ LC_FN unsigned keyMask(Keys m) {
 // Of the first `count` lanes, writes those below the pivot from `low` on, in their order, the others so that they end at `high`, in any
 // order, and returns how many are below. A register may be written from either end, nonsense included; the ends are that or more than two
 // apart.
-LC_FN std::size_t splitFirstKeys(Keys v, unsigned count, Keys pivot, std::int32_t* low, std::int32_t* high) {
+LGC_FN std::size_t splitFirstKeys(Keys v, unsigned count, Keys pivot, std::int32_t* low, std::int32_t* high) {
   const unsigned first = (1u << count) - 1u, below = keyMask(v < pivot) & first;
-#if defined(LC_KEY_TABLE)
+#if defined(LGC_KEY_TABLE)
   storeKeys(high - kKeyLanes, gatherLanes(v, (below | ~first) % (1u << kKeyLanes)));
   storeKeys(low, gatherLanes(v, below));
-#elif LC_LEVEL_ID == LC_LEVEL_ID_avx512
+#elif LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
   const __m512i keys = reinterpret_cast<__m512i>(v);
   const unsigned above = first & ~below, highs = static_cast<unsigned>(__builtin_popcount(above));
   _mm512_storeu_si512(low, _mm512_maskz_compress_epi32(static_cast<__mmask16>(below), keys));
@@ -147,8 +147,8 @@ LC_FN std::size_t splitFirstKeys(Keys v, unsigned count, Keys pivot, std::int32_
   return static_cast<std::size_t>(__builtin_popcount(below));
 }
 // All lanes.
-LC_FN std::size_t splitKeys(Keys v, Keys pivot, std::int32_t* low, std::int32_t* high) {
-#if defined(LC_KEY_TABLE)
+LGC_FN std::size_t splitKeys(Keys v, Keys pivot, std::int32_t* low, std::int32_t* high) {
+#if defined(LGC_KEY_TABLE)
   const unsigned below = keyMask(v < pivot);
   const Keys split = gatherLanes(v, below);
   storeKeys(low, split);
@@ -158,7 +158,7 @@ LC_FN std::size_t splitKeys(Keys v, Keys pivot, std::int32_t* low, std::int32_t*
   return splitFirstKeys(v, kKeyLanes, pivot, low, high);
 #endif
 }
-#undef LC_KEY_TABLE
+#undef LGC_KEY_TABLE
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -65,8 +65,8 @@ template <class T> constexpr MatrixFunctions<T> functions() {
 #define MATRIX_TEXT(x) MATRIX_TEXT_RAW(x)
 
 extern "C" {
-extern const MatrixLevel LC_PASTE(matrixLevel_, LOGITCORE_LEVEL);
+extern const MatrixLevel LGC_PASTE(matrixLevel_, LOGITCORE_LEVEL);
 }
 
-const MatrixLevel LC_PASTE(matrixLevel_, LOGITCORE_LEVEL) = {MATRIX_TEXT(LOGITCORE_LEVEL), logitcore::LOGITCORE_LEVEL::functions<float>(),
-                                                             logitcore::LOGITCORE_LEVEL::functions<double>()};
+const MatrixLevel LGC_PASTE(matrixLevel_, LOGITCORE_LEVEL) = {MATRIX_TEXT(LOGITCORE_LEVEL), logitcore::LOGITCORE_LEVEL::functions<float>(),
+                                                              logitcore::LOGITCORE_LEVEL::functions<double>()};

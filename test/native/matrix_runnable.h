@@ -5,13 +5,13 @@
 #include "runnable.h"
 
 extern "C" {
-#define LC_DECLARE(level) extern const MatrixLevel matrixLevel_##level;
-LC_COMPILED_LEVELS(LC_DECLARE)
-#undef LC_DECLARE
+#define LGC_DECLARE(level) extern const MatrixLevel matrixLevel_##level;
+LGC_COMPILED_LEVELS(LGC_DECLARE)
+#undef LGC_DECLARE
 }
 
 inline std::vector<const MatrixLevel*> runnableMatrixLevels() {
-#define LC_ADDRESS(level) &matrixLevel_##level,
-  return runnable<MatrixLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
-#undef LC_ADDRESS
+#define LGC_ADDRESS(level) &matrixLevel_##level,
+  return runnable<MatrixLevel>({LGC_COMPILED_LEVELS(LGC_ADDRESS)});
+#undef LGC_ADDRESS
 }

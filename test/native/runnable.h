@@ -8,13 +8,13 @@
 #include "../../cpp/dispatch/dispatch.h"
 
 #if LOGITCORE_HAS_AVX512
-#define LC_COMPILED_LEVELS(each) each(portable) each(avx2) each(avx512)
+#define LGC_COMPILED_LEVELS(each) each(portable) each(avx2) each(avx512)
 #elif defined(__x86_64__)
-#define LC_COMPILED_LEVELS(each) each(portable) each(avx2)
+#define LGC_COMPILED_LEVELS(each) each(portable) each(avx2)
 #elif defined(__aarch64__)
-#define LC_COMPILED_LEVELS(each) each(portable) each(neon)
+#define LGC_COMPILED_LEVELS(each) each(portable) each(neon)
 #else
-#define LC_COMPILED_LEVELS(each) each(portable)
+#define LGC_COMPILED_LEVELS(each) each(portable)
 #endif
 
 inline bool machineRuns(const char* level) {

@@ -21,17 +21,17 @@
 #include "simd_data.h"
 
 extern "C" {
-#define LC_DECLARE(level) extern const SimdLevel simdLevel_##level;
-LC_COMPILED_LEVELS(LC_DECLARE)
-#undef LC_DECLARE
+#define LGC_DECLARE(level) extern const SimdLevel simdLevel_##level;
+LGC_COMPILED_LEVELS(LGC_DECLARE)
+#undef LGC_DECLARE
 }
 
 namespace {
 
 std::vector<const SimdLevel*> runnableLevels() {
-#define LC_ADDRESS(level) &simdLevel_##level,
-  return runnable<SimdLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
-#undef LC_ADDRESS
+#define LGC_ADDRESS(level) &simdLevel_##level,
+  return runnable<SimdLevel>({LGC_COMPILED_LEVELS(LGC_ADDRESS)});
+#undef LGC_ADDRESS
 }
 
 struct Digest {

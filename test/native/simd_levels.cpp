@@ -50,7 +50,7 @@ namespace {
   X(logAddExp, logAddExp(x, y))                                                                         \
   X(pow, pow(x, z))
 
-template <class W> LC_FN W compound(W x, W y, W z) {
+template <class W> LGC_FN W compound(W x, W y, W z) {
   x += y;
   x *= z;
   x -= Scalar<W>(2);
@@ -63,7 +63,7 @@ template <class W> LC_FN W compound(W x, W y, W z) {
 }
 
 // Only defined for positive finite numbers.
-template <class W> LC_FN W split(W x, bool exponent) {
+template <class W> LGC_FN W split(W x, bool exponent) {
   const W positive = abs(x);
   const auto valid = (positive > zero<W>()) & (positive < broadcast<W>(Ieee<Scalar<W>>::inf));
   W m, k;
@@ -119,14 +119,14 @@ template <class W> void run(int operation, const Scalar<W>* a, const Scalar<W>* 
   X(widenedSum, widenedSum(x))                                                    \
   X(exp2Flush, exp2(-abs(x)))
 
-LC_FN f32x16 halves(f32x16 x, f32x16 y) { return narrow(low(x) * low(y), high(x) * high(y)); }
-LC_FN f64x8 halves(f64x8 x, f64x8 y) { return high(narrow(x, y)) + low(narrow(x, y)); }
-LC_FN f32x16 widenedSum(f32x16 x) { return narrow(widenSum(x), low(x)); }
-LC_FN f64x8 widenedSum(f64x8 x) { return widenSum(narrow(x, x)); }
+LGC_FN f32x16 halves(f32x16 x, f32x16 y) { return narrow(low(x) * low(y), high(x) * high(y)); }
+LGC_FN f64x8 halves(f64x8 x, f64x8 y) { return high(narrow(x, y)) + low(narrow(x, y)); }
+LGC_FN f32x16 widenedSum(f32x16 x) { return narrow(widenSum(x), low(x)); }
+LGC_FN f64x8 widenedSum(f64x8 x) { return widenSum(narrow(x, x)); }
 
 // Exists for vectors of float only.
-LC_FN f32x16 exp2(f32x16 x) { return exp2Flush(x); }
-LC_FN f64x8 exp2(f64x8 x) { return x; }
+LGC_FN f32x16 exp2(f32x16 x) { return exp2Flush(x); }
+LGC_FN f64x8 exp2(f64x8 x) { return x; }
 
 const char* const kReductionNames[] = {
 #define X(name, expression) #name,
@@ -175,21 +175,21 @@ void sineCosine(const double* a, long n, double* sine, double* cosine) {
 #define SIMD_TEXT(x) SIMD_TEXT_RAW(x)
 
 extern "C" {
-extern const SimdLevel LC_PASTE(simdLevel_, LOGITCORE_LEVEL);
+extern const SimdLevel LGC_PASTE(simdLevel_, LOGITCORE_LEVEL);
 }
 
 using namespace logitcore::LOGITCORE_LEVEL;
-const SimdLevel LC_PASTE(simdLevel_, LOGITCORE_LEVEL) = {SIMD_TEXT(LOGITCORE_LEVEL),
-                                                         kOperations,
-                                                         kOperationNames,
-                                                         run<f32x16>,
-                                                         run<float>,
-                                                         run<f64x8>,
-                                                         run<double>,
-                                                         kReductions,
-                                                         kReductionNames,
-                                                         reduce<f32x16>,
-                                                         reduce<f64x8>,
-                                                         partial<f32x16>,
-                                                         partial<f64x8>,
-                                                         sineCosine};
+const SimdLevel LGC_PASTE(simdLevel_, LOGITCORE_LEVEL) = {SIMD_TEXT(LOGITCORE_LEVEL),
+                                                          kOperations,
+                                                          kOperationNames,
+                                                          run<f32x16>,
+                                                          run<float>,
+                                                          run<f64x8>,
+                                                          run<double>,
+                                                          kReductions,
+                                                          kReductionNames,
+                                                          reduce<f32x16>,
+                                                          reduce<f64x8>,
+                                                          partial<f32x16>,
+                                                          partial<f64x8>,
+                                                          sineCosine};

@@ -15,9 +15,9 @@
 #include "sort_levels.h"
 
 extern "C" {
-#define LC_DECLARE(level) extern const SortLevel sortLevel_##level;
-LC_COMPILED_LEVELS(LC_DECLARE)
-#undef LC_DECLARE
+#define LGC_DECLARE(level) extern const SortLevel sortLevel_##level;
+LGC_COMPILED_LEVELS(LGC_DECLARE)
+#undef LGC_DECLARE
 }
 
 namespace {
@@ -25,9 +25,9 @@ namespace {
 using std::size_t;
 
 std::vector<const SortLevel*> runnableLevels() {
-#define LC_ADDRESS(level) &sortLevel_##level,
-  return runnable<SortLevel>({LC_COMPILED_LEVELS(LC_ADDRESS)});
-#undef LC_ADDRESS
+#define LGC_ADDRESS(level) &sortLevel_##level,
+  return runnable<SortLevel>({LGC_COMPILED_LEVELS(LGC_ADDRESS)});
+#undef LGC_ADDRESS
 }
 
 float fromBits(std::uint32_t bits) {

@@ -23,8 +23,8 @@ void runKeys(const SortCase& c, int splits, std::size_t room) {
 #define SORT_TEXT(x) SORT_TEXT_RAW(x)
 
 extern "C" {
-extern const SortLevel LC_PASTE(sortLevel_, LOGITCORE_LEVEL);
+extern const SortLevel LGC_PASTE(sortLevel_, LOGITCORE_LEVEL);
 }
 
-const SortLevel LC_PASTE(sortLevel_, LOGITCORE_LEVEL) = {SORT_TEXT(LOGITCORE_LEVEL), logitcore::LOGITCORE_LEVEL::kNetwork,
-                                                         &logitcore::LOGITCORE_LEVEL::runValues, &logitcore::LOGITCORE_LEVEL::runKeys};
+const SortLevel LGC_PASTE(sortLevel_, LOGITCORE_LEVEL) = {SORT_TEXT(LOGITCORE_LEVEL), logitcore::LOGITCORE_LEVEL::kNetwork,
+                                                          &logitcore::LOGITCORE_LEVEL::runValues, &logitcore::LOGITCORE_LEVEL::runKeys};

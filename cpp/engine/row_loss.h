@@ -6,7 +6,7 @@
 //   loss(Statistics<T>)        the row's term, already scaled by its divisor
 //   extra(Statistics<V>)       optional: a second per-row output
 #pragma once
-#include "definition.h"
+#include "members.h"
 #include "row_exp.h"
 #include "row_moments.h"
 #include "short_rows.h"
@@ -14,48 +14,6 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
-
-// Optional members of a definition.
-template <class D, class = void> struct HasExtra {
-  static constexpr bool value = false;
-};
-template <class D> struct HasExtra<D, decltype(void(&D::template extra<Statistics<double>>))> {
-  static constexpr bool value = true;
-};
-template <class D, class = void> struct HasParameters {
-  static constexpr bool value = false;
-};
-template <class D> struct HasParameters<D, decltype(void(&D::rowParameters))> {
-  static constexpr bool value = true;
-};
-template <class D, class = void> struct HasSmoothing {
-  static constexpr bool value = false;
-};
-template <class D> struct HasSmoothing<D, decltype(void(&D::smooths))> {
-  static constexpr bool value = true;
-};
-
-template <class D, class V> LGC_FN V extraOf(const D& d, const Statistics<V>& s) {
-  if constexpr (HasExtra<D>::value)
-    return d.extra(s);
-  else
-    return (void)d, (void)s, broadcast<V>(0);
-}
-
-// Value, and coefficients when the gradient is wanted.
-template <class D, class V> LGC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
-                                                 V& loss, V& extra, Coefficients<V>& c) {
-  constexpr unsigned needs = D::needs;
-  if (wantGradient) {
-    using T = Dual<V, bitCount(needs)>;
-    const T value = d.loss(statisticsOf<needs, T>(f, shape));
-    loss = value.value;
-    c = coefficientsOf<needs, V>(value.partial, f, shape, targetWeight);
-  } else {
-    loss = d.loss(statisticsOf<needs, V>(f, shape));
-  }
-  if constexpr (HasExtra<D>::value) extra = d.extra(statisticsOf<needs, V>(f, shape));
-}
 
 // The gradient of a row that waits for the next one's exponentials.
 template <class T> struct Waiting {

@@ -8,8 +8,6 @@
 //   scaling           a PairScaling
 //   covariance        whether the derivative by the temperature is wanted
 //   fold(const PairFacts<V>&, V* values) -> PairSlopes<V>     per-row outputs, and slopes by the scaled logits
-//   rowBeyond<T>(Call&, size_t i, double* values)             optional: a row of up to kTinyColumns that has masked classes, infinities
-//                                                             or NaN; writes its gradient too
 // The slopes of a row sum to 0, so the gradient through a standardisation needs no other sum than those of the facts.
 #pragma once
 #include "pair_rows.h"
@@ -26,13 +24,6 @@ template <class D, class V> LGC_SHARED PairSlopes<V> foldPair(const D& d, const 
   for (int k = 0; k < kMaxOutputs; ++k) values[k] = broadcast<V>(0);
   return d.fold(f, values);
 }
-
-template <class D, class = void> struct HasRowBeyond {
-  static constexpr bool value = false;
-};
-template <class D> struct HasRowBeyond<D, decltype(void(&D::template rowBeyond<float>))> {
-  static constexpr bool value = true;
-};
 
 template <class D, class T> struct RowPair {
   static constexpr size_t L = lanes<Vec<T>>;
@@ -118,14 +109,8 @@ template <class D, class T> struct RowPair {
       if (grad) pairs.gradients(f, slopes, keep);
       for (size_t r = 0; r < count; ++r) {
         if (!(beyond >> r & 1)) continue;
-        const T* mine = gradient;
-        if (HasRowBeyond<D>::value && c <= kTinyColumns) {
-          if constexpr (HasRowBeyond<D>::value) d.template rowBeyond<T>(call, base + r, values);
-          mine = grad ? grad + (base + r) * c : nullptr;
-        } else {
-          group(rows, base + r, base + r + 1, grad ? gradient : nullptr, true);
-        }
-        if (grad) pairs.setGradient(r, mine);
+        group(rows, base + r, base + r + 1, grad ? gradient : nullptr, true);
+        if (grad) pairs.setGradient(r, gradient);
       }
       if (grad) pairs.storeGradients(grad + base * c);
     }

@@ -21,41 +21,6 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr bool hasColumns(const char* dims) { return (dims[0] == '*' || dims[0] == 'n') && dims[1] == ',' && dims[2] == 'c' && !dims[3]; }
-constexpr bool isColumn(const char* dims) { return dims[0] == 'c' && !dims[1]; }
-constexpr int countRowInputs(const Record& r) {
-  int n = 0;
-  for (int i = 0; i < r.inputCount(); ++i) n += r.inputs[i].kind == Kind::real && hasColumns(r.inputs[i].dims);
-  return n;
-}
-
-template <class D, class = void> struct HasTargetFix {
-  static constexpr bool value = false;
-};
-template <class D> struct HasTargetFix<D, decltype(void(&D::atTarget))> {
-  static constexpr bool value = true;
-};
-
-template <class D, class = void> struct PivotOf {
-  static constexpr int input = -1;
-};
-template <class D> struct PivotOf<D, decltype(void(D::pivotInput))> {
-  static constexpr int input = D::pivotInput;
-};
-template <class D, class = void> struct HasWideSums {
-  static constexpr bool value = false;
-};
-template <class D> struct HasWideSums<D, decltype(void(D::wideSums))> {
-  static constexpr bool value = D::wideSums;
-};
-
-template <class D, class = void> struct HasPlainSoftmax {
-  static constexpr bool value = false;
-};
-template <class D> struct HasPlainSoftmax<D, decltype(void(D::plainSoftmax))> {
-  static constexpr bool value = D::plainSoftmax;
-};
-
 // Lanes of a sum, in T or in double.
 template <bool Wide, class T> struct LaneSum {
   Vec<T> total = broadcast<Vec<T>>(0);
@@ -72,13 +37,6 @@ template <class T> struct LaneSum<true, T> {
   }
   LGC_FN double fold() const { return foldSum(Halves<T>::count == 2 ? half[0] + half[Halves<T>::count - 1] : half[0]); }
 };
-template <class D, class = void> struct ColumnSumsOf {
-  static constexpr int count = 0;
-};
-template <class D> struct ColumnSumsOf<D, decltype(void(D::columnSums))> {
-  static constexpr int count = D::columnSums;
-};
-
 // Rows whose column sums are taken one after the other: few enough for threads, many enough that the sums take little memory.
 inline size_t rowsOfChunk(size_t columns) { return rowGrain(columns) < 16 ? 16 : rowGrain(columns); }
 

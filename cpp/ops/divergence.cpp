@@ -23,13 +23,6 @@ struct ForwardKlDiv {
     out[0] = f.divergence() * sweeps.scale;
     return {broadcast<V>(sweeps.scale), broadcast<V>(-sweeps.scale), broadcast<V>(0)};
   }
-  template <class T> void rowBeyond(Call& call, size_t i, double* values) const {
-    RowSweeps<KlDiv, T> engine(sweeps, call);
-    engine.rowValues[0] = values;
-    Block<T> block;
-    double factor = 0;
-    engine.rowOf(i, &block, &factor, nullptr);
-  }
 };
 struct KlDivOp : KlDiv {
   template <class T> static void run(Call& call) {

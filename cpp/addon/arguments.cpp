@@ -20,8 +20,7 @@ void raise(napi_env env, const Failure& failure) {
 bool overlapsFrame(const ArrayFacts& a, const ArrayFacts& frame) {
   const char* p = static_cast<const char*>(a.data);
   const char* q = static_cast<const char*>(frame.data);
-  const size_t width = a.type == ArrayType::float64 ? 8 : 4;
-  return p < q + frame.length * 8 && q < p + a.length * width;
+  return p < q + frame.length * 8 && q < p + a.length * static_cast<size_t>(a.width);
 }
 
 }  // namespace
@@ -61,6 +60,7 @@ ArrayFacts describe(napi_env env, napi_value value) {
   if (kind == napi_float32_array) facts.type = ArrayType::float32;
   if (kind == napi_float64_array) facts.type = ArrayType::float64;
   if (kind == napi_int32_array) facts.type = ArrayType::int32;
+  facts.width = kind == napi_float64_array ? 8 : 4;
   if (!facts.data || facts.length == 0) {
     bool detached = false;
     if (napi_is_detached_arraybuffer(env, buffer, &detached) == napi_ok) facts.detached = detached;

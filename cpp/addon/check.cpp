@@ -207,16 +207,9 @@ struct Checker {
     return s;
   }
 
-  bool wanted(int output, const Call& call) const {
-    const size_t i = static_cast<size_t>(output);
-    const int option = plan.whenOption[i], input = plan.whenInput[i];
-    if (option >= 0) return std::isnan(call.options[option]) ? false : call.options[option] != 0;
-    return input < 0 || call.inputs[input] != nullptr;
-  }
-
   bool output(int i, const ArrayFacts& a, Call& call, bool* bound) {
     const Output& o = r.outputs[i];
-    if (!wanted(i, call)) return true;
+    if (!isWanted(plan, i, call)) return true;
     if (o.kind == OutputKind::scalar) return true;
     if (o.kind == OutputKind::reduced && call.options[plan.reduction] != kReduceNone) return true;
     if (a.type == ArrayType::none) return fail(Failure::type, outName(i) + " is missing");
@@ -241,7 +234,7 @@ struct Checker {
 };
 
 bool overlaps(const ArrayFacts& a, const ArrayFacts& b) {
-  const auto bytes = [](const ArrayFacts& f) { return f.length * (f.type == ArrayType::float64 ? 8 : 4); };
+  const auto bytes = [](const ArrayFacts& f) { return f.length * static_cast<size_t>(f.width); };
   const char* p = static_cast<const char*>(a.data);
   const char* q = static_cast<const char*>(b.data);
   return a.length && b.length && p < q + bytes(b) && q < p + bytes(a);
@@ -270,6 +263,13 @@ bool checkOverlap(Checker& c, const ArrayFacts* arrays, const Call& call) {
 }
 
 }  // namespace
+
+bool isWanted(const Plan& plan, int output, const Call& call) {
+  const size_t i = static_cast<size_t>(output);
+  const int option = plan.whenOption[i], input = plan.whenInput[i];
+  if (option >= 0) return std::isnan(call.options[option]) ? false : call.options[option] != 0;
+  return input < 0 || call.inputs[input] != nullptr;
+}
 
 Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* arrays, Call& call) {
   Checker c{plan, *plan.record, {}};

@@ -13,6 +13,7 @@ struct ArrayFacts {
   const char* typeName = "undefined";
   void* data = nullptr;
   size_t length = 0;
+  int width = 4;  // bytes of a value
   bool detached = false;
   bool shared = false;
 };
@@ -25,6 +26,8 @@ struct Failure {
 
 // arrays: the inputs of the plan, then its outputs. Fills `call` when nothing is wrong.
 Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* arrays, Call& call);
+// Whether a call asks for this output.
+bool isWanted(const Plan& plan, int output, const Call& call);
 // Values of Int32Arrays; separate, since they are checked on a private copy when the array is shared.
 Failure checkIndices(const Plan& plan, const Call& call);
 

@@ -1,6 +1,7 @@
 // What the definitions of cpp/ops may use: statistics, duals, lanes, and how a call's options and rows count. It has no loops over
 // columns and no threads, so that the same definitions compile as device code.
 #pragma once
+#include "collect.h"
 #include "record.h"
 #include "statistics.h"
 
@@ -43,13 +44,11 @@ template <class D> LGC_FN int32_t ignoreIndexOf(const Call& call) {
   constexpr int at = findOption(D::record, "ignoreIndex");
   return at < 0 ? INT32_MIN : static_cast<int32_t>(call.options[at < 0 ? 0 : at]);
 }
-template <class D> inline double keptRows(const Call& call) {
+template <class D> LGC_FN double keptRows(const Call& call) {
   const int32_t* marks = rowMarks<D>(call);
   if (!marks) return static_cast<double>(call.rows);
   const int32_t ignore = ignoreIndexOf<D>(call);
-  size_t kept = 0;
-  for (size_t i = 0; i < call.rows; ++i) kept += marks[i] != ignore;
-  return static_cast<double>(kept);
+  return static_cast<double>(countRows(call.rows, [&](size_t i) { return marks[i] != ignore; }));
 }
 // A number of an array whose type is that of the call.
 LGC_FN double numberAt(const void* p, bool isDouble, size_t i) {
@@ -68,7 +67,7 @@ template <class D> LGC_FN int reductionOf(const Call& call) {
   return at < 0 ? static_cast<int>(kReduceNone) : static_cast<int>(call.options[at < 0 ? 0 : at]);
 }
 // The factor that 'mean' puts on every row's term; nothing counted gives 0.
-template <class D> inline double meanScale(const Call& call) {
+template <class D> LGC_FN double meanScale(const Call& call) {
   return reductionOf<D>(call) == kReduceMean ? reciprocalOrZero(keptRows<D>(call)) : 1.0;
 }
 

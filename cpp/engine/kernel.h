@@ -3,15 +3,6 @@
 #include "dual.h"
 #include "record.h"
 
-#if LGC_LEVEL_ID == LGC_LEVEL_ID_portable
-#define LGC_LAMBDA
-#else
-#define LGC_LAMBDA __attribute__((always_inline))
-#endif
-
-// Sweeps that many ops share: one copy a level, called once a row or a block, instead of one in every op.
-#define LGC_SHARED __attribute__((noinline)) inline
-
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 

@@ -25,13 +25,6 @@ template <class D> struct HasSmoothing<D, decltype(void(&D::smooths))> {
   static constexpr bool value = true;
 };
 
-template <class D, class V> LGC_FN V extraOf(const D& d, const Statistics<V>& s) {
-  if constexpr (HasExtra<D>::value)
-    return d.extra(s);
-  else
-    return (void)d, (void)s, broadcast<V>(0);
-}
-
 // Value, and coefficients when the gradient is wanted.
 template <class D, class V> LGC_FN void evaluate(const D& d, const Facts<V>& f, const RowShape& shape, bool wantGradient, V targetWeight,
                                                  V& loss, V& extra, Coefficients<V>& c) {
@@ -47,7 +40,6 @@ template <class D, class V> LGC_FN void evaluate(const D& d, const Facts<V>& f, 
   if constexpr (HasExtra<D>::value) extra = d.extra(statisticsOf<needs, V>(f, shape));
 }
 
-
 // Of the general form (row_sweeps.h).
 constexpr bool hasColumns(const char* dims) { return (dims[0] == '*' || dims[0] == 'n') && dims[1] == ',' && dims[2] == 'c' && !dims[3]; }
 constexpr bool isColumn(const char* dims) { return dims[0] == 'c' && !dims[1]; }
@@ -55,6 +47,11 @@ constexpr int countRowInputs(const Record& r) {
   int n = 0;
   for (int i = 0; i < r.inputCount(); ++i) n += r.inputs[i].kind == Kind::real && hasColumns(r.inputs[i].dims);
   return n;
+}
+constexpr int firstColumns(const Record& r) {
+  for (int i = 0; i < r.inputCount(); ++i)
+    if (r.inputs[i].kind == Kind::real && hasColumns(r.inputs[i].dims)) return i;
+  return 0;
 }
 
 template <class D, class = void> struct HasTargetFix {

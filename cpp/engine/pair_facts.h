@@ -2,7 +2,6 @@
 // in double, or for eight rows in eight lanes. One definition, so that a row has the same bits alone and in a group.
 #pragma once
 #include "definition.h"
-#include "kernel.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

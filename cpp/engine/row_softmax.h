@@ -128,12 +128,12 @@ template <bool Log, class T> struct SoftmaxRows {
   }
 };
 
-template <bool Log> struct SoftmaxOp {
-  static constexpr Record record{
-      Log ? "logSoftmax" : "softmax", "core", {{"logits", "*,c"}}, {kTemperature}, {inPlace(array("out", "*,c"), "logits")}};
+// D: a definition with the record of the op; log says which of the two it is.
+template <class D> struct SoftmaxOp {
+  static constexpr const Record& record = D::record;
 
   template <class T> static void run(Call& call) {
-    using Engine = SoftmaxRows<Log, T>;
+    using Engine = SoftmaxRows<D::log, T>;
     Engine e{call, LGC_INPUT(T, call, logits), LGC_OUTPUT(T, call, out), call.columns, 1.0 / LGC_OPTION(call, temperature)};
     const size_t n = call.rows, c = call.columns;
     if (c <= kTinyColumns) {

@@ -26,7 +26,7 @@ template <class W> struct Sides {
 // a x with 0 * Infinity = 0: an outcome of no weight has no loss.
 template <class W> LGC_FN W weighted(W a, W x) { return select(a == broadcast<W>(0), broadcast<W>(0), a * x); }
 
-template <class D> inline double elementScale(const Call& call) {
+template <class D> LGC_FN double elementScale(const Call& call) {
   return reductionOf<D>(call) == kReduceMean ? reciprocalOrZero(static_cast<double>(call.inputLength[0])) : 1.0;
 }
 
@@ -40,7 +40,7 @@ struct BceWithLogits {
       {kElementLoss, gradient("gradLogits", "*,c", "logits")}};
 
   double scale;
-  explicit BceWithLogits(const Call& call) : scale(elementScale<BceWithLogits>(call)) {}
+  LGC_FN explicit BceWithLogits(const Call& call) : scale(elementScale<BceWithLogits>(call)) {}
   template <class W> LGC_FN void lane(const W* x, const W* column, W& loss, W* out) const {
     const Sides<W> s(x[0]);
     const W yes = x[1] * column[1], no = broadcast<W>(1) - x[1], w = column[0] * broadcast<W>(scale);
@@ -58,7 +58,7 @@ struct SigmoidFocalLoss {
                                  {kElementLoss, gradient("gradLogits", "*,c", "logits")}};
 
   double gamma, alpha, scale;
-  explicit SigmoidFocalLoss(const Call& call)
+  LGC_FN explicit SigmoidFocalLoss(const Call& call)
       : gamma(LGC_OPTION(call, gamma)), alpha(LGC_OPTION(call, alpha)), scale(elementScale<SigmoidFocalLoss>(call)) {}
   template <class W> LGC_FN W power(W x) const {
     if (gamma == 2) return x * x;

@@ -23,7 +23,7 @@ struct RowDeviation {
   double ddof, eps, inverseTemperature;
   bool isDouble;
 
-  RowDeviation(double degrees, double epsilon, double temperature, bool wide)
+  LGC_FN RowDeviation(double degrees, double epsilon, double temperature, bool wide)
       : ddof(degrees), eps(epsilon), inverseTemperature(1 / temperature), isDouble(wide) {}
   LGC_FN double rounded(double x) const { return isDouble ? x : static_cast<double>(static_cast<float>(x)); }
   LGC_FN void begin(Row& row, const RowStart& start) const { row.pivot = start.targetValue[0]; }
@@ -65,7 +65,7 @@ struct StandardizeLogits : RowDeviation {
                                  {inPlace(array("out", "n,c"), "logits"), array("mean", "n"), array("std", "n")}};
   static constexpr int sums[2] = {3, 2};
 
-  explicit StandardizeLogits(const Call& call)
+  LGC_FN explicit StandardizeLogits(const Call& call)
       : RowDeviation(LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature), call.isDouble) {}
   template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return countTerms(row, lane.x[0], out);
@@ -102,7 +102,7 @@ struct StandardizeLogitsBackward : RowDeviation {
   static constexpr int sums[2] = {4, 3};
 
   bool flatGradient;
-  explicit StandardizeLogitsBackward(const Call& call)
+  LGC_FN explicit StandardizeLogitsBackward(const Call& call)
       : RowDeviation(LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature), call.isDouble),
         flatGradient(LGC_OPTION(call, zeroVarianceGrad) == 0) {}
   template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
@@ -155,7 +155,7 @@ struct StandardizedKlDiv {
   bool covariance;
   double scale;
 
-  explicit StandardizedKlDiv(const Call& call)
+  LGC_FN explicit StandardizedKlDiv(const Call& call)
       : scaling{LGC_OPTION(call, standardize) != 0, LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature),
                 LGC_OPTION(call, zeroVarianceGrad) == 0},
         covariance(LGC_OPTION(call, gradTemperature) != 0),
@@ -191,7 +191,7 @@ struct DecoupledKd {
   static constexpr bool covariance = false;
   double alpha, beta, scale;
 
-  explicit DecoupledKd(const Call& call)
+  LGC_FN explicit DecoupledKd(const Call& call)
       : scaling{LGC_OPTION(call, standardize) != 0, LGC_OPTION(call, ddof), LGC_OPTION(call, eps), LGC_OPTION(call, temperature), true},
         alpha(LGC_OPTION(call, alpha)),
         beta(LGC_OPTION(call, beta)),

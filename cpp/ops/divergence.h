@@ -39,7 +39,7 @@ struct CrossEntropySoft {
   bool isDouble;
   const void* rowWeights;
 
-  explicit CrossEntropySoft(const Call& call)
+  LGC_FN explicit CrossEntropySoft(const Call& call)
       : kept(1 - LGC_OPTION(call, labelSmoothing)),
         spread(LGC_OPTION(call, labelSmoothing) / static_cast<double>(call.columns)),
         zWeight(LGC_OPTION(call, zLossWeight)),
@@ -111,7 +111,7 @@ struct Entropy {
   };
 
   double scale;
-  explicit Entropy(const Call& call) : scale(meanScale<Entropy>(call)) {}
+  LGC_FN explicit Entropy(const Call& call) : scale(meanScale<Entropy>(call)) {}
   LGC_FN void begin(Row& row, const RowStart& start) const {
     row.logSum = log1p(start.softmax[0].others);
     row.inverseSum = 1 / (1 + start.softmax[0].others);
@@ -147,7 +147,7 @@ struct PairDivergence {
   double beta, logShare[2], scale;  // log(1 - beta), log beta
   bool maskInf, wantTeacher;
 
-  PairDivergence(Form f, double share, double s, bool mask, bool teacher)
+  LGC_FN PairDivergence(Form f, double share, double s, bool mask, bool teacher)
       : form(f),
         beta(share),
         logShare{f == mixture ? log(1 - share) : 0.0, f == mixture ? log(share) : 0.0},
@@ -250,7 +250,7 @@ struct PairDivergence {
   }
 };
 
-inline double squareIf(double condition, double t) { return condition != 0 ? t * t : 1.0; }
+LGC_FN double squareIf(double condition, double t) { return condition != 0 ? t * t : 1.0; }
 
 struct KlDiv : PairDivergence {
   static constexpr Record record{"klDiv",
@@ -260,7 +260,7 @@ struct KlDiv : PairDivergence {
                                   kReduction, kGrad, boolean("gradTeacher")},
                                  {reduced("loss", "n"), kGradStudent, kGradTeacher}};
 
-  explicit KlDiv(const Call& call)
+  LGC_FN explicit KlDiv(const Call& call)
       : PairDivergence(LGC_OPTION(call, direction) == 0 ? forward : reverse, 0,
                        meanScale<KlDiv>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature)),
                        LGC_OPTION(call, maskInf) != 0, LGC_OUTPUT(void, call, gradTeacher) != nullptr) {}
@@ -274,12 +274,12 @@ struct JsDivergence : PairDivergence {
                                   kReduction, kGrad, boolean("gradTeacher")},
                                  {reduced("loss", "n"), kGradStudent, kGradTeacher}};
 
-  explicit JsDivergence(const Call& call)
+  LGC_FN explicit JsDivergence(const Call& call)
       : PairDivergence(formOf(LGC_OPTION(call, beta)), LGC_OPTION(call, beta),
                        meanScale<JsDivergence>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature)),
                        LGC_OPTION(call, maskInf) != 0, LGC_OUTPUT(void, call, gradTeacher) != nullptr) {}
   // The ends are the plain divergences, not the formula's limit, which is 0 (Liger-Kernel, TRL).
-  static Form formOf(double beta) { return beta == 0 ? forward : beta == 1 ? reverse : mixture; }
+  LGC_FN static Form formOf(double beta) { return beta == 0 ? forward : beta == 1 ? reverse : mixture; }
 };
 
 }  // namespace LOGITCORE_LEVEL

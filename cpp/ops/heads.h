@@ -53,7 +53,7 @@ struct BinaryTerm {
   bool norm;
   double inverse, limit;  // 1 / temperature
 
-  BinaryTerm(bool normed, double temperature, double eps)
+  LGC_FN BinaryTerm(bool normed, double temperature, double eps)
       : norm(normed), inverse(1 / temperature), limit(eps > 0 ? log1p(-eps) - log(eps) : __builtin_huge_val()) {}
 
   template <class W> LGC_FN W clamped(W x) const { return clampKeepNan(x, static_cast<Scalar<W>>(-limit), static_cast<Scalar<W>>(limit)); }
@@ -98,7 +98,7 @@ struct BinaryPair {
   BinaryTerm term;
   double lossScale, slopeScale;
 
-  BinaryPair(bool norm, double temperature, double eps, double scale)
+  LGC_FN BinaryPair(bool norm, double temperature, double eps, double scale)
       : term(norm, temperature, eps), lossScale(scale * temperature * temperature), slopeScale(scale * temperature) {}
   LGC_FN void begin(Row&, const RowStart&) const {}
   template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = term.loss(lane.x[0], lane.x[1]); }
@@ -115,7 +115,8 @@ template <bool Norm> struct BinaryKl : BinaryPair {
                                  {kStudent, kTeacher, kRowLabels},
                                  {kPairTemperature, kBinaryEps, kIgnoreIndex, kReduction, kGrad},
                                  {reduced("loss", "n"), kGradStudent}};
-  explicit BinaryKl(const Call& call) : BinaryPair(Norm, LGC_OPTION(call, temperature), LGC_OPTION(call, eps), meanScale<BinaryKl>(call)) {}
+  LGC_FN explicit BinaryKl(const Call& call)
+      : BinaryPair(Norm, LGC_OPTION(call, temperature), LGC_OPTION(call, eps), meanScale<BinaryKl>(call)) {}
 };
 
 // gamma CE(logitsCls, y) + alpha L(logitsAux, teacher)
@@ -136,7 +137,7 @@ struct DhkdLoss {
   BinaryTerm term;
   double alpha, gamma, scale, lossScale, slopeScale;
 
-  explicit DhkdLoss(const Call& call)
+  LGC_FN explicit DhkdLoss(const Call& call)
       : term(LGC_OPTION(call, variant) == 0, LGC_OPTION(call, temperature), LGC_OPTION(call, eps)),
         alpha(LGC_OPTION(call, alpha)),
         gamma(LGC_OPTION(call, gamma)),

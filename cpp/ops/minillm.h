@@ -16,7 +16,7 @@ struct MixturePolicyWeights {
                                  {inPlace(array("out", "*"), "studentLogps")}};
 
   double alpha, logShare[2];
-  explicit MixturePolicyWeights(const Call& call)
+  LGC_FN explicit MixturePolicyWeights(const Call& call)
       : alpha(LGC_OPTION(call, alpha)), logShare{log(1 - LGC_OPTION(call, alpha)), log(LGC_OPTION(call, alpha))} {}
   // Differences of log-probabilities first: those of long sequences are far from 0, and the weight needs their digits. A policy without
   // a share never gives a token.

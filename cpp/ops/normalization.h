@@ -25,7 +25,7 @@ struct RowNorm {
   bool center, isDouble;
   double epsilon, columns, share, least;
 
-  RowNorm(const Call& call, bool centered, double eps)
+  LGC_FN RowNorm(const Call& call, bool centered, double eps)
       : center(centered),
         isDouble(call.isDouble),
         epsilon(eps),
@@ -68,7 +68,7 @@ struct NormForward : RowNorm {
   static constexpr int softmaxInputs = 0, sweeps = 2, sums[2] = {2, 2};
   double factor;
 
-  NormForward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
+  LGC_FN NormForward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
   LGC_FN void begin(Row&, const RowStart&) const {}
   template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return sizes(lane.x[0], out);
@@ -92,7 +92,7 @@ struct NormBackward : RowNorm {
   static constexpr int softmaxInputs = 0, sweeps = 2, sums[2] = {2, 4};
   double factor;
 
-  NormBackward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
+  LGC_FN NormBackward(const Call& call, bool centered, double eps, double k) : RowNorm(call, centered, eps), factor(k) {}
   LGC_FN void begin(Row&, const RowStart&) const {}
   template <int S, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
     if (S == 0) return sizes(lane.x[1], out);
@@ -124,7 +124,7 @@ struct QkLayerNorm : NormForward {
                                  {{"x", "*,c"}, {"gamma", "c"}},
                                  {kNormEpsilon, boolean("center", true)},
                                  {inPlace(array("out", "*,c"), "x"), array("mean", "*"), array("rstd", "*")}};
-  explicit QkLayerNorm(const Call& call) : NormForward(call, LGC_OPTION(call, center) != 0, LGC_OPTION(call, epsilon), 1) {}
+  LGC_FN explicit QkLayerNorm(const Call& call) : NormForward(call, LGC_OPTION(call, center) != 0, LGC_OPTION(call, epsilon), 1) {}
   LGC_FN void rowOutputs(const Row& row, double* out) const {
     out[0] = row.mean;
     out[1] = row.rstd;
@@ -140,7 +140,7 @@ struct QkLayerNormBackward : NormBackward {
                                  false,
                                  "qkLayerNorm"};
   static constexpr int columnSums = 1;
-  explicit QkLayerNormBackward(const Call& call) : NormBackward(call, LGC_OPTION(call, center) != 0, LGC_OPTION(call, epsilon), 1) {}
+  LGC_FN explicit QkLayerNormBackward(const Call& call) : NormBackward(call, LGC_OPTION(call, center) != 0, LGC_OPTION(call, epsilon), 1) {}
   template <class W> LGC_FN void columnTerms(const Row& row, const Lane<W>& lane, W* out) const {
     out[0] = lane.x[0] * normalized(row, lane.x[1]);
   }
@@ -156,7 +156,7 @@ struct RmsRescale : NormForward {
                                  {{"z", "*,c"}},
                                  {kKappa, kRescaleEpsilon},
                                  {inPlace(array("out", "*,c"), "z"), array("scale", "*")}};
-  explicit RmsRescale(const Call& call) : NormForward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
+  LGC_FN explicit RmsRescale(const Call& call) : NormForward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
   LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = row.rstd * factor; }
 };
 
@@ -168,7 +168,8 @@ struct RmsRescaleBackward : NormBackward {
                                  {inPlace(array("gradZ", "*,c"), "z")},
                                  false,
                                  "rmsRescale"};
-  explicit RmsRescaleBackward(const Call& call) : NormBackward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
+  LGC_FN explicit RmsRescaleBackward(const Call& call)
+      : NormBackward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
 };
 
 }  // namespace LOGITCORE_LEVEL

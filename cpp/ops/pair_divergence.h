@@ -30,11 +30,11 @@ struct SymmetricKl {
   double lam;
   PairDivergence forward, reverse;
 
-  explicit SymmetricKl(const Call& call)
+  LGC_FN explicit SymmetricKl(const Call& call)
       : lam(LGC_OPTION(call, lam)),
         forward(PairDivergence::forward, 0, (1 - lam) * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false),
         reverse(PairDivergence::reverse, 0, lam * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false) {}
-  static double scaleOf(const Call& call) {
+  LGC_FN static double scaleOf(const Call& call) {
     return meanScale<SymmetricKl>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature));
   }
   LGC_FN void begin(Row& row, const RowStart& start) const {
@@ -82,7 +82,7 @@ struct SkewKl {
   bool reverse;
   PairDivergence pair;
 
-  explicit SkewKl(const Call& call)
+  LGC_FN explicit SkewKl(const Call& call)
       : alpha(LGC_OPTION(call, alpha)),
         reverse(LGC_OPTION(call, direction) != 0),
         pair(alpha != 0 ? PairDivergence::mixture
@@ -167,7 +167,7 @@ struct TotalVariation {
   double scale;
   bool maskInf;
 
-  explicit TotalVariation(const Call& call)
+  LGC_FN explicit TotalVariation(const Call& call)
       : scale(0.5 * meanScale<TotalVariation>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature))),
         maskInf(LGC_OPTION(call, maskInf) != 0) {}
   LGC_FN void begin(Row& row, const RowStart& start) const {

@@ -30,7 +30,7 @@ struct FiniteDifferenceJvp {
                                  &stepNotZero};
 
   double step;
-  explicit FiniteDifferenceJvp(const Call& call) : step(LGC_OPTION(call, step)) {}
+  LGC_FN explicit FiniteDifferenceJvp(const Call& call) : step(LGC_OPTION(call, step)) {}
   template <class W> LGC_FN void lane(const W* x, const W*, W&, W* out) const {
     const W masked = broadcast<W>(-__builtin_huge_val());
     const W slope = (x[0] - x[1]) / broadcast<W>(static_cast<Scalar<W>>(step));
@@ -50,7 +50,7 @@ struct ActivationRadius {
       {inPlace(array("rho", "*"), "preactivation"), scalar("batchRho")}};
 
   int activation;
-  explicit ActivationRadius(const Call& call) : activation(static_cast<int>(LGC_OPTION(call, activation))) {}
+  LGC_FN explicit ActivationRadius(const Call& call) : activation(static_cast<int>(LGC_OPTION(call, activation))) {}
   template <class W> LGC_FN void lane(const W* x, const W*, W&, W* out) const {
     using S = Scalar<W>;
     const W h = abs(x[0]), slope = abs(x[1]), infinity = broadcast<W>(__builtin_huge_val());

@@ -19,17 +19,15 @@ struct NllLoss {
   bool isDouble;
   const void* weight;
 
-  explicit NllLoss(const Call& call) : scale(meanScale<NllLoss>(call)), isDouble(call.isDouble), weight(LGC_INPUT(void, call, weight)) {
+  LGC_FN explicit NllLoss(const Call& call)
+      : scale(meanScale<NllLoss>(call)), isDouble(call.isDouble), weight(LGC_INPUT(void, call, weight)) {
     if (!weight || reductionOf<NllLoss>(call) != kReduceMean) return;
     const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<NllLoss>(call);
-    double total = 0;
-    for (size_t i = 0; i < call.rows; ++i)
-      if (targets[i] != ignore) total += weightOf(targets[i]);
-    scale = reciprocalOrZero(total);
+    scale = reciprocalOrZero(sumRows(call.rows, [&](size_t i) { return targets[i] == ignore ? 0.0 : weightOf(targets[i]); }));
   }
-  double weightOf(int32_t y) const { return weight ? numberAt(weight, isDouble, static_cast<size_t>(y)) : 1.0; }
-  void rowParameters(size_t, int32_t y, double* p) const { p[0] = scale * weightOf(y); }
+  LGC_FN double weightOf(int32_t y) const { return weight ? numberAt(weight, isDouble, static_cast<size_t>(y)) : 1.0; }
+  LGC_FN void rowParameters(size_t, int32_t y, double* p) const { p[0] = scale * weightOf(y); }
   template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V none = broadcast<V>(0);

@@ -10,6 +10,6 @@ namespace LOGITCORE_LEVEL {
 template <bool Log> struct SoftmaxBackwardOp : SoftmaxBackward<Log>, RowSweepOp<SoftmaxBackward<Log>> {};
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(softmax, SoftmaxOp<false>, SoftmaxOp<true>, LogSumExp, LogSumExpBackward, CrossEntropy, FocalLoss, GatherLogProbs,
-                 GatherLogProbsBackward, ZLossRegularizer, SoftmaxBackwardOp<false>, SoftmaxBackwardOp<true>)
+LOGITCORE_FAMILY(softmax, SoftmaxOp<Softmax<false>>, SoftmaxOp<Softmax<true>>, LogSumExp, LogSumExpBackward, CrossEntropy, FocalLoss,
+                 GatherLogProbs, GatherLogProbsBackward, ZLossRegularizer, SoftmaxBackwardOp<false>, SoftmaxBackwardOp<true>)
 }  // namespace logitcore

@@ -29,7 +29,7 @@ struct CrossEntropy {
   const void* weight;
   const void* rowWeights;
 
-  explicit CrossEntropy(const Call& call)
+  LGC_FN explicit CrossEntropy(const Call& call)
       : smoothing(LGC_OPTION(call, labelSmoothing)),
         isDouble(call.isDouble),
         weight(LGC_INPUT(void, call, weight)),
@@ -41,17 +41,14 @@ struct CrossEntropy {
     spread = scale * smoothing / static_cast<double>(call.columns);
     regularizer = zScale * LGC_OPTION(call, zLossWeight);
   }
-  double totalWeight(const Call& call) const {
+  LGC_FN double totalWeight(const Call& call) const {
     const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<CrossEntropy>(call);
-    double total = 0;
-    for (size_t i = 0; i < call.rows; ++i)
-      if (targets[i] != ignore) total += at(weight, static_cast<size_t>(targets[i]));
-    return total;
+    return sumRows(call.rows, [&](size_t i) { return targets[i] == ignore ? 0.0 : at(weight, static_cast<size_t>(targets[i])); });
   }
-  double at(const void* p, size_t i) const { return numberAt(p, isDouble, i); }
-  bool smooths() const { return smoothing != 0; }
-  void rowParameters(size_t i, int32_t y, double* p) const {
+  LGC_FN double at(const void* p, size_t i) const { return numberAt(p, isDouble, i); }
+  LGC_FN bool smooths() const { return smoothing != 0; }
+  LGC_FN void rowParameters(size_t i, int32_t y, double* p) const {
     const double r = rowWeights ? at(rowWeights, i) : 1.0;
     p[0] = r * own * (weight ? at(weight, static_cast<size_t>(y)) : 1.0);
     p[1] = r * spread;
@@ -83,13 +80,13 @@ struct FocalLoss {
   bool isDouble;
   const void* alphas;
 
-  explicit FocalLoss(const Call& call)
+  LGC_FN explicit FocalLoss(const Call& call)
       : gamma(LGC_OPTION(call, gamma)),
         alpha(LGC_OPTION(call, alpha)),
         scale(meanScale<FocalLoss>(call)),
         isDouble(call.isDouble),
         alphas(LGC_INPUT(void, call, alpha)) {}
-  void rowParameters(size_t, int32_t y, double* p) const {
+  LGC_FN void rowParameters(size_t, int32_t y, double* p) const {
     p[0] = (alphas ? numberAt(alphas, isDouble, static_cast<size_t>(y)) : alpha) * scale;
   }
   template <class T> LGC_FN T loss(const Statistics<T>& s) const {
@@ -114,7 +111,7 @@ struct ZLossRegularizer {
   static constexpr unsigned needs = kLogSumExp;
 
   double weight;
-  explicit ZLossRegularizer(const Call& call) : weight(LGC_OPTION(call, weight) * meanScale<ZLossRegularizer>(call)) {}
+  LGC_FN explicit ZLossRegularizer(const Call& call) : weight(LGC_OPTION(call, weight) * meanScale<ZLossRegularizer>(call)) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const { return square(s.logSumExp) * broadcast<ValueOf<T>>(weight); }
   template <class S> LGC_FN auto extra(const S& s) const { return s.logSumExp; }
 };
@@ -122,7 +119,7 @@ struct ZLossRegularizer {
 struct LogSumExp {
   static constexpr Record record{"logSumExp", "core", {kLeadingLogits}, {kTemperature}, {array("out", "*")}};
   static constexpr unsigned needs = kLogSumExp;
-  explicit LogSumExp(const Call&) {}
+  LGC_FN explicit LogSumExp(const Call&) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logSumExp; }
 };
 
@@ -130,8 +127,9 @@ struct LogSumExp {
 template <class D> struct Upstream {
   const void* gradOut;
   bool isDouble;
-  explicit Upstream(const Call& call) : gradOut(call.inputs[inputIndex(D::record, "gradOut")]), isDouble(call.isDouble) {}
-  void rowParameters(size_t i, int32_t, double* p) const { p[0] = numberAt(gradOut, isDouble, i); }
+  LGC_FN explicit Upstream(const Call& call)
+      : gradOut(call.inputs[Index<inputIndex(D::record, "gradOut")>::value]), isDouble(call.isDouble) {}
+  LGC_FN void rowParameters(size_t i, int32_t, double* p) const { p[0] = numberAt(gradOut, isDouble, i); }
 };
 
 struct LogSumExpBackward : Upstream<LogSumExpBackward> {
@@ -154,7 +152,7 @@ struct GatherLogProbs {
                                  {kTemperature, kSoftcap, kIgnoreIndex},
                                  {array("logProbs", "n"), array("logSumExp", "n")}};
   static constexpr unsigned needs = kLogSumExp | kLogProb;
-  explicit GatherLogProbs(const Call&) {}
+  LGC_FN explicit GatherLogProbs(const Call&) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logProb; }
   template <class S> LGC_FN auto extra(const S& s) const { return s.logSumExp; }
 };
@@ -170,6 +168,28 @@ struct GatherLogProbsBackward : Upstream<GatherLogProbsBackward> {
   static constexpr unsigned needs = kLogProb;
   using Upstream::Upstream;
   template <class T> LGC_FN T loss(const Statistics<T>& s) const { return s.logProb * s.parameter[0]; }
+};
+
+// exp((x_j - max) / T) / sum_k exp((x_k - max) / T), or its logarithm.
+template <bool Log> struct Softmax {
+  static constexpr Record record{
+      Log ? "logSoftmax" : "softmax", "core", {kLeadingLogits}, {kTemperature}, {inPlace(array("out", "*,c"), "logits")}};
+  static constexpr bool log = Log;
+  static constexpr int softmaxInputs = 1, sweeps = 0;
+  static constexpr int sums[1] = {0};
+  struct Row {
+    double normaliser;
+  };
+
+  LGC_FN explicit Softmax(const Call&) {}
+  template <class V> LGC_FN static V normaliserOf(V others) { return Log ? -log1p(others) : broadcast<V>(1) / (broadcast<V>(1) + others); }
+  LGC_FN void begin(Row& row, const RowStart& start) const { row.normaliser = normaliserOf(start.softmax[0].others); }
+  LGC_FN void rowOutputs(const Row&, double*) const {}
+  // (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
+  template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
+    const W n = broadcast<W>(static_cast<Scalar<W>>(row.normaliser));
+    out[0] = Log ? lane.shifted[0] + n : lane.e[0] * n;
+  }
 };
 
 // p_j (g_j - sum_k g_k p_k) / T from the forward output; with Log (g_j - exp(out_j) sum_k g_k) / T.
@@ -188,7 +208,7 @@ template <bool Log> struct SoftmaxBackward {
     double inverseTemperature, sum;
   };
 
-  explicit SoftmaxBackward(const Call&) {}
+  LGC_FN explicit SoftmaxBackward(const Call&) {}
   LGC_FN void begin(Row& row, const RowStart& start) const { row.inverseTemperature = start.inverseTemperature; }
   // A class without mass takes no part, whatever its upstream gradient.
   template <int, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {

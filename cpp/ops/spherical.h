@@ -32,8 +32,9 @@ struct ZLoss {
   static constexpr unsigned needs = kOtherMoments;
 
   double a, b, epsilon, scale;
-  explicit ZLoss(const Call& call) : ZLoss(LGC_OPTION(call, a), LGC_OPTION(call, b), LGC_OPTION(call, epsilon), meanScale<ZLoss>(call)) {}
-  ZLoss(double sharpness, double offset, double added, double rowScale)
+  LGC_FN explicit ZLoss(const Call& call)
+      : ZLoss(LGC_OPTION(call, a), LGC_OPTION(call, b), LGC_OPTION(call, epsilon), meanScale<ZLoss>(call)) {}
+  LGC_FN ZLoss(double sharpness, double offset, double added, double rowScale)
       : a(sharpness), b(offset), epsilon(added), scale(rowScale / sharpness) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
@@ -56,7 +57,7 @@ struct TaylorSoftmaxLoss {
   static constexpr unsigned needs = kOtherSums;
 
   double scale;
-  explicit TaylorSoftmaxLoss(const Call& call) : scale(meanScale<TaylorSoftmaxLoss>(call)) {}
+  LGC_FN explicit TaylorSoftmaxLoss(const Call& call) : scale(meanScale<TaylorSoftmaxLoss>(call)) {}
   explicit TaylorSoftmaxLoss(double rowScale) : scale(rowScale) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
@@ -77,9 +78,9 @@ struct SphericalSoftmaxLoss {
   static constexpr unsigned needs = kOtherSums;
 
   double epsilon, scale;
-  explicit SphericalSoftmaxLoss(const Call& call)
+  LGC_FN explicit SphericalSoftmaxLoss(const Call& call)
       : SphericalSoftmaxLoss(LGC_OPTION(call, epsilon), meanScale<SphericalSoftmaxLoss>(call)) {}
-  SphericalSoftmaxLoss(double added, double rowScale) : epsilon(added), scale(rowScale) {}
+  LGC_FN SphericalSoftmaxLoss(double added, double rowScale) : epsilon(added), scale(rowScale) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     const V e = broadcast<V>(epsilon);
@@ -98,8 +99,9 @@ struct OneHotSquaredError {
   static constexpr unsigned needs = kOtherSums;
 
   double targetValue, scale;
-  explicit OneHotSquaredError(const Call& call) : OneHotSquaredError(LGC_OPTION(call, targetValue), meanScale<OneHotSquaredError>(call)) {}
-  OneHotSquaredError(double value, double rowScale) : targetValue(value), scale(rowScale) {}
+  LGC_FN explicit OneHotSquaredError(const Call& call)
+      : OneHotSquaredError(LGC_OPTION(call, targetValue), meanScale<OneHotSquaredError>(call)) {}
+  LGC_FN OneHotSquaredError(double value, double rowScale) : targetValue(value), scale(rowScale) {}
   template <class T> LGC_FN T loss(const Statistics<T>& s) const {
     using V = ValueOf<T>;
     return scaledOrNan(square(s.target - broadcast<V>(targetValue)) + s.squares, s.target, scale);
@@ -113,7 +115,7 @@ struct TaylorSoftmax {
   struct Row {
     double inverse;
   };
-  explicit TaylorSoftmax(const Call&) {}
+  LGC_FN explicit TaylorSoftmax(const Call&) {}
   template <class W> LGC_FN static W weight(W x) {
     const W half = broadcast<W>(0.5), above = x + broadcast<W>(1);
     return fma(above * half, above, half);
@@ -139,7 +141,7 @@ struct SphericalSoftmax {
     double columns, root, constant;
   };
   double epsilon;
-  explicit SphericalSoftmax(const Call& call) : epsilon(LGC_OPTION(call, epsilon)) {}
+  LGC_FN explicit SphericalSoftmax(const Call& call) : epsilon(LGC_OPTION(call, epsilon)) {}
   LGC_FN void begin(Row& row, const RowStart& start) const { row.columns = static_cast<double>(start.columns); }
   template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = lane.x[0] * lane.x[0]; }
   template <int S> LGC_FN void fold(Row& row, const double* total) const {

@@ -51,7 +51,7 @@ struct StableMax : StableSweep<StableMax> {
   struct Row {
     double inverse;
   };
-  explicit StableMax(const Call&) {}
+  LGC_FN explicit StableMax(const Call&) {}
   LGC_FN void begin(Row&, const RowStart&) const {}
   template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const { out[0] = stableTerm(lane.x[0]).s; }
   template <int S> LGC_FN void fold(Row& row, const double* sum) const { row.inverse = 1.0 / finiteOrNan(sum[0]); }
@@ -69,7 +69,7 @@ struct LogStableMax : StableSweep<LogStableMax> {
     double top, logSum;
   };
   bool isDouble;
-  explicit LogStableMax(const Call& call) : isDouble(call.isDouble) {}
+  LGC_FN explicit LogStableMax(const Call& call) : isDouble(call.isDouble) {}
   LGC_FN void begin(Row& row, const RowStart& start) const {
     row.start(start.targetValue[0]);
     // In the type of the lanes, so that entries equal to the largest differ from it by exactly 0.
@@ -101,7 +101,7 @@ struct StableMaxBackward : StableSweep<StableMaxBackward> {
   struct Row : StableRow {
     double gradient, dotRest, mean;
   };
-  explicit StableMaxBackward(const Call&) {}
+  LGC_FN explicit StableMaxBackward(const Call&) {}
   LGC_FN void begin(Row& row, const RowStart& start) const {
     row.gradient = start.targetValue[0];
     row.start(start.targetValue[1]);
@@ -141,7 +141,7 @@ struct LogStableMaxBackward : StableSweep<LogStableMaxBackward> {
   struct Row : StableRow {
     double gradient, gradientRest, share;
   };
-  explicit LogStableMaxBackward(const Call&) {}
+  LGC_FN explicit LogStableMaxBackward(const Call&) {}
   LGC_FN void begin(Row& row, const RowStart& start) const {
     row.gradient = start.targetValue[0];
     row.start(start.targetValue[1]);
@@ -176,7 +176,7 @@ struct StableMaxCrossEntropy : StableSweep<StableMaxCrossEntropy> {
                                  true};
   using Row = StableRow;
   double scale;
-  explicit StableMaxCrossEntropy(const Call& call) : scale(meanScale<StableMaxCrossEntropy>(call)) {}
+  LGC_FN explicit StableMaxCrossEntropy(const Call& call) : scale(meanScale<StableMaxCrossEntropy>(call)) {}
   LGC_FN void begin(Row& row, const RowStart& start) const { row.start(start.targetValue[0]); }
   template <int S, class W> LGC_FN void terms(const Row&, const Lane<W>& lane, W* out) const {
     out[0] = select(lane.isPivot, broadcast<W>(0), stableTerm(lane.x[0]).s);

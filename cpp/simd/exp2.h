@@ -18,9 +18,9 @@ template <class W> LGC_FN W exp2Fraction(W r) {
   return fma(p, r, broadcast<W>(1.0f));
 }
 
-#if defined(__CUDACC__)
+#if LGC_LEVEL_ID == LGC_LEVEL_ID_device
 LGC_FN float exp2Flush(float y) {
-  const float n = floorf(y);
+  const float n = floor(y);
   const float e = exp2Fraction(y - n) * fromBits(static_cast<std::uint32_t>(static_cast<int>(n) + 127) << 23);
   return y < -126.0f ? 0.0f : e;
 }

@@ -57,7 +57,7 @@ template <class W> LGC_MATH W powDouble(W a, W b) {
 // a^b for a >= 0, NaN for a < 0, with pow(x, 0) = pow(1, x) = 1.
 template <class W> LGC_FN W powOf(W a, W b, double) { return powDouble(a, b); }
 LGC_FN float powOf(float a, float b, float) { return static_cast<float>(powDouble(static_cast<double>(a), static_cast<double>(b))); }
-#if !defined(__CUDACC__)
+#if LGC_LEVEL_ID != LGC_LEVEL_ID_device
 LGC_FN f32x16 powOf(f32x16 a, f32x16 b, float) { return narrow(powDouble(low(a), low(b)), powDouble(high(a), high(b))); }
 #endif
 template <class W> LGC_FN W pow(W a, W b) { return powOf(a, b, Scalar<W>{}); }

@@ -42,16 +42,25 @@
 #define LGC_FN __attribute__((always_inline)) inline
 #endif
 
-// Long functions that are called rather than inlined; on a GPU all are inlined.
+// Long functions that are called rather than inlined, and sweeps that many ops share: one copy a level instead of one in every op. On a
+// GPU all are inlined.
 #if defined(__CUDACC__)
 #define LGC_MATH LGC_FN
+#define LGC_SHARED LGC_FN
 #else
 #define LGC_MATH __attribute__((noinline)) inline
+#define LGC_SHARED __attribute__((noinline)) inline
+#endif
+
+#if defined(__CUDACC__) || LGC_LEVEL_ID == LGC_LEVEL_ID_portable
+#define LGC_LAMBDA
+#else
+#define LGC_LAMBDA __attribute__((always_inline))
 #endif
 
 #include "scalar.h"
 
-#if !defined(__CUDACC__)
+#if LGC_LEVEL_ID != LGC_LEVEL_ID_device
 #include "traits.h"
 #if LGC_LEVEL_ID == LGC_LEVEL_ID_avx512
 #include "avx512.h"

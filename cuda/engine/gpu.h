@@ -1,0 +1,20 @@
+// The vocabulary of the kernels: CUDA's, or what stands for it in a build for the CPU that tests run where there is no GPU.
+#pragma once
+
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#define LGC_DEVICE __device__ __forceinline__
+#define LGC_KERNEL __global__ __launch_bounds__(512)
+#define LGC_UNROLL _Pragma("unroll")
+// Of a kernel's arguments: stays where the launch put it, also where its address is taken.
+#define LGC_ARGUMENT const __grid_constant__
+#else
+#include "../emulate/kernels.h"
+#include "../emulate/runtime.h"
+#define LGC_DEVICE inline
+#define LGC_KERNEL inline
+#define LGC_UNROLL
+#define LGC_ARGUMENT const
+#endif

@@ -1,0 +1,97 @@
+// Arrays on the device, eight numbers at a time: 32 bytes of float32, 16 of bfloat16 or float16. Allocations are aligned to 256 bytes and
+// have whole multiples of them, so that eight numbers from a multiple of eight on can always be read.
+#pragma once
+#include <cstdint>
+
+#include "call.h"
+#if !defined(__CUDACC__)
+#include "../runtime/convert.h"
+#endif
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr unsigned kEight = 8;
+
+LGC_FN constexpr unsigned bytesOf(Storage s) { return s == Storage::f32 ? 4 : 2; }
+
+#if defined(__CUDACC__)
+LGC_DEVICE float widen(Storage s, unsigned short bits) {
+  return s == Storage::bf16 ? __uint_as_float(static_cast<unsigned>(bits) << 16) : __half2float(__ushort_as_half(bits));
+}
+LGC_DEVICE unsigned short narrow(Storage s, float x) {
+  return s == Storage::bf16 ? __bfloat16_as_ushort(__float2bfloat16_rn(x)) : __half_as_ushort(__float2half_rn(x));
+}
+#else
+LGC_DEVICE float widen(Storage s, unsigned short bits) { return s == Storage::bf16 ? fromBf16(bits) : fromF16(bits); }
+LGC_DEVICE unsigned short narrow(Storage s, float x) { return s == Storage::bf16 ? toBf16(x) : toF16(x); }
+#endif
+
+struct alignas(16) Sixteen {
+  unsigned word[4];
+};
+
+// One number.
+LGC_DEVICE float readOne(const void* p, Storage s, size_t i) {
+  return s == Storage::f32 ? static_cast<const float*>(p)[i] : widen(s, static_cast<const unsigned short*>(p)[i]);
+}
+LGC_DEVICE void writeOne(void* p, Storage s, size_t i, float x) {
+  if (s == Storage::f32)
+    static_cast<float*>(p)[i] = x;
+  else
+    static_cast<unsigned short*>(p)[i] = narrow(s, x);
+}
+
+// Eight from entry i on, which is a multiple of eight; memory is the device's or that of the block.
+LGC_DEVICE void readEight(const void* p, Storage s, size_t i, float* v) {
+  const Sixteen* from = reinterpret_cast<const Sixteen*>(static_cast<const char*>(p) + i * bytesOf(s));
+  if (s == Storage::f32) {
+    const Sixteen a = from[0], b = from[1];
+    for (int k = 0; k < 4; ++k) {
+      v[k] = fromBits(static_cast<std::uint32_t>(a.word[k]));
+      v[k + 4] = fromBits(static_cast<std::uint32_t>(b.word[k]));
+    }
+    return;
+  }
+  const Sixteen a = from[0];
+  for (int k = 0; k < 4; ++k) {
+    v[2 * k] = widen(s, static_cast<unsigned short>(a.word[k] & 0xffff));
+    v[2 * k + 1] = widen(s, static_cast<unsigned short>(a.word[k] >> 16));
+  }
+}
+// Those of the eight that lie in [low, high).
+LGC_DEVICE void writeEight(void* p, Storage s, size_t i, const float* v, int low, int high) {
+  if (low > 0 || high < static_cast<int>(kEight)) {
+    for (int k = 0; k < static_cast<int>(kEight); ++k)
+      if (k >= low && k < high) writeOne(p, s, i + static_cast<size_t>(k), v[k]);
+    return;
+  }
+  Sixteen* to = reinterpret_cast<Sixteen*>(static_cast<char*>(p) + i * bytesOf(s));
+  Sixteen a, b;
+  if (s == Storage::f32) {
+    for (int k = 0; k < 4; ++k) {
+      a.word[k] = toBits(v[k]);
+      b.word[k] = toBits(v[k + 4]);
+    }
+    to[0] = a;
+    to[1] = b;
+    return;
+  }
+  for (int k = 0; k < 4; ++k) a.word[k] = static_cast<unsigned>(narrow(s, v[2 * k])) | static_cast<unsigned>(narrow(s, v[2 * k + 1])) << 16;
+  to[0] = a;
+}
+
+// Copies of 16 bytes from the device's memory to that of the block, which arrive while the thread goes on.
+#if defined(__CUDACC__)
+LGC_DEVICE void copyAhead(Sixteen* to, const Sixteen* from) {
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
+}
+LGC_DEVICE void awaitCopies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+#else
+inline void copyAhead(Sixteen* to, const Sixteen* from) { *to = *from; }
+inline void awaitCopies() {}
+#endif
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

@@ -1,0 +1,154 @@
+// The threads that work on one row: a part of a warp, a block, or the blocks of a cluster. What they find is added up in one fixed order.
+#pragma once
+#include "gpu.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr unsigned kWarpLanes = 32, kMostTeam = 512, kMostSums = 12;
+
+#if defined(__CUDACC__)
+LGC_FN constexpr bool inKernel() {
+#if defined(__CUDA_ARCH__)
+  return true;
+#else
+  return false;
+#endif
+}
+LGC_DEVICE char* sharedMemory() {
+  extern __shared__ __align__(128) char dynamicShared[];
+  return dynamicShared;
+}
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+LGC_DEVICE unsigned clusterRank() {
+  unsigned rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+LGC_DEVICE void syncCluster() { asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory"); }
+template <class T> LGC_DEVICE T readPeer(const T* mine, unsigned rank) {
+  return *static_cast<const T*>(__cluster_map_shared_rank(mine, rank));
+}
+#else
+// Not launched in clusters.
+LGC_DEVICE unsigned clusterRank() { return 0; }
+LGC_DEVICE void syncCluster() {}
+template <class T> LGC_DEVICE T readPeer(const T* mine, unsigned) { return *mine; }
+#endif
+#else
+inline bool inKernel() { return ::emulate::inKernel(); }
+inline char* sharedMemory() { return ::emulate::self().block->shared; }
+inline unsigned clusterRank() { return ::emulate::self().block->rank; }
+inline void syncCluster() { ::emulate::Machine::of().wait(::emulate::Machine::of().clusterBarrier); }
+template <class T> inline T readPeer(const T* mine, unsigned rank) {
+  const ::emulate::Block &own = *::emulate::self().block, &peer = ::emulate::Machine::of().blocks[rank];
+  return *reinterpret_cast<const T*>(peer.shared + (reinterpret_cast<const char*>(mine) - own.shared));
+}
+#endif
+
+// A number and where it stands.
+struct Placed {
+  float value;
+  unsigned index;
+};
+
+// What warps, and blocks of a cluster, tell each other. Two of each: a sum may begin while others still read the one before.
+struct TeamRoom {
+  double warps[2][kMostTeam / kWarpLanes][kMostSums];
+  double blocks[2][kMostSums];
+};
+
+class Team {
+ public:
+  unsigned size, rank;     // threads of a block that share the row, and which this is
+  unsigned blocks, block;  // of the cluster
+
+  LGC_DEVICE Team(unsigned teamSize, unsigned clusterSize, TeamRoom* room)
+      : size(teamSize), rank(threadIdx.x % teamSize), blocks(clusterSize), block(clusterSize > 1 ? clusterRank() : 0), room_(room) {}
+
+  LGC_DEVICE bool leads() const { return rank == 0; }
+  // For what a thread of the block wrote to shared memory.
+  LGC_DEVICE void sync() const {
+    if (size > kWarpLanes)
+      __syncthreads();
+    else
+      __syncwarp();
+  }
+  // Before a block ends whose memory others may still read.
+  LGC_DEVICE void leave() const {
+    if (blocks > 1) syncCluster();
+  }
+
+  // Every thread gets the sums.
+  template <int N> LGC_DEVICE void sum(double (&v)[N]) {
+    static_assert(N <= static_cast<int>(kMostSums), "more sums than there is room for");
+    for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
+      for (int k = 0; k < N; ++k) v[k] += __shfl_xor_sync(0xffffffffu, v[k], static_cast<int>(o));
+    if (size > kWarpLanes) {
+      double(*const warps)[kMostSums] = room_->warps[turn_];
+      if (rank % kWarpLanes == 0)
+        for (int k = 0; k < N; ++k) warps[rank / kWarpLanes][k] = v[k];
+      __syncthreads();
+      for (int k = 0; k < N; ++k) v[k] = 0;
+      for (unsigned w = 0; w < size / kWarpLanes; ++w)
+        for (int k = 0; k < N; ++k) v[k] += warps[w][k];
+    }
+    if (blocks > 1) {
+      double* const mine = room_->blocks[turn_];
+      if (rank == 0)
+        for (int k = 0; k < N; ++k) mine[k] = v[k];
+      syncCluster();
+      for (int k = 0; k < N; ++k) v[k] = 0;
+      for (unsigned b = 0; b < blocks; ++b)
+        for (int k = 0; k < N; ++k) v[k] += readPeer(&mine[k], b);
+    }
+    turn_ ^= 1;
+  }
+  LGC_DEVICE double sum(double x) {
+    double v[1] = {x};
+    sum(v);
+    return v[0];
+  }
+
+  // The largest value, and the first place where it stands.
+  LGC_DEVICE Placed largest(Placed p) {
+    for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
+      p = larger(p,
+                 {__shfl_xor_sync(0xffffffffu, p.value, static_cast<int>(o)), __shfl_xor_sync(0xffffffffu, p.index, static_cast<int>(o))});
+    // A float and an index fit in a double.
+    if (size > kWarpLanes) {
+      double(*const warps)[kMostSums] = room_->warps[turn_];
+      if (rank % kWarpLanes == 0) store(&warps[rank / kWarpLanes][0], p);
+      __syncthreads();
+      p = placed(warps[0][0]);
+      for (unsigned w = 1; w < size / kWarpLanes; ++w) p = larger(p, placed(warps[w][0]));
+    }
+    if (blocks > 1) {
+      double* const mine = room_->blocks[turn_];
+      if (rank == 0) store(mine, p);
+      syncCluster();
+      p = placed(readPeer(mine, 0));
+      for (unsigned b = 1; b < blocks; ++b) p = larger(p, placed(readPeer(mine, b)));
+    }
+    turn_ ^= 1;
+    return p;
+  }
+
+  LGC_DEVICE static Placed larger(Placed a, Placed b) {
+    if (b.value > a.value || (b.value == a.value && b.index < a.index)) return b;
+    return a;
+  }
+
+ private:
+  TeamRoom* room_;
+  unsigned turn_ = 0;
+
+  LGC_DEVICE static void store(double* at, Placed p) { *at = fromBits(static_cast<std::uint64_t>(toBits(p.value)) << 32 | p.index); }
+  LGC_DEVICE static Placed placed(double packed) {
+    const std::uint64_t bits = toBits(packed);
+    return {fromBits(static_cast<std::uint32_t>(bits >> 32)), static_cast<unsigned>(bits)};
+  }
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

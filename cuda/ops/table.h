@@ -1,0 +1,45 @@
+// A family's ops that have device kernels: as LOGITCORE_FAMILY does on the CPU, with the very same definitions and records.
+#pragma once
+#include "../engine/elements.h"
+#include "../engine/row_loss.h"
+#include "../engine/row_pair.h"
+#include "../engine/row_sweeps.h"
+#if defined(LOGITCORE_CUDA_REFERENCE)
+#include "../test/reference.h"
+// A test program asks for the second kernel, which the addon has not.
+#define LGC_EXPECTED(kernel) &reference::kernel
+#else
+#define LGC_EXPECTED(kernel) nullptr
+#endif
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+template <class D> struct RowLossOp : D {
+  static constexpr Kernels kernels{&onDevice<&runRowLoss<D>>, LGC_EXPECTED(lossRows<D>)};
+};
+template <class D> struct RowSweepOp : D {
+  static constexpr Kernels kernels{&onDevice<&runRowSweeps<D>>, LGC_EXPECTED(sweepRows<D>)};
+};
+template <class D> struct RowPairOp : D {
+  static constexpr Kernels kernels{&onDevice<&runRowPair<D>>, LGC_EXPECTED(pairRows<D>)};
+};
+template <class D> struct ElementOp : D {
+  static constexpr Kernels kernels{&onDevice<&runElements<D>>, LGC_EXPECTED(elements<D>)};
+};
+
+template <class... D> struct DeviceTable {
+  static constexpr Kernels kernels[] = {D::kernels...};
+  static constexpr const StoredRecord* records[] = {&Store<D>::record...};
+  static constexpr int count = sizeof...(D);
+};
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore
+
+#define LOGITCORE_DEVICE_FAMILY(name, ...)                                                                 \
+  namespace LOGITCORE_LEVEL {                                                                              \
+  using name##_table = DeviceTable<__VA_ARGS__>;                                                           \
+  extern const Family name##_family;                                                                       \
+  const Family name##_family = {#name, name##_table::records, name##_table::kernels, name##_table::count}; \
+  }

@@ -1,0 +1,74 @@
+// cuda_check [--quick]: every op of the table on the device, against the same definition over plain loops in double: all widths at which
+// the engine changes its ways, float32, bfloat16 and float16, with and without ignored rows, in place too. Says what it compared.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "../../cpp/dispatch/dispatch.h"
+#include "samples.h"
+
+namespace logitcore {
+namespace {
+
+struct Tally {
+  long calls = 0, values = 0, wrong = 0;
+  double worst = 0;
+};
+
+void check(const Op& op, size_t rows, size_t columns, Storage storage, unsigned seed, Tally& tally) {
+  Sample sample(op, rows, columns, storage, seed);
+  if (!sample.fits()) return;
+  sample.expect();
+  sample.run();
+  ++tally.calls;
+  for (const Difference& d : sample.differences()) {
+    tally.values += d.values;
+    if (d.worst > tally.worst) tally.worst = d.worst;
+    if (!d.wrong) continue;
+    ++tally.wrong;
+    if (tally.wrong <= 20)
+      std::printf("  %s [%zu, %zu] %s seed %u: %s[%zu] is %.9g, expected %.9g; %ld of %ld wrong\n", op.record->name, rows, columns,
+                  nameOf(storage), seed, d.output, d.at, d.got, d.expected, d.wrong, d.values);
+  }
+}
+
+}  // namespace
+}  // namespace logitcore
+
+int main(int argc, char** argv) {
+  using namespace logitcore;
+  const bool quick = argc > 1 && std::strcmp(argv[1], "--quick") == 0;
+  const char* only = argc > 2 ? argv[2] : nullptr;
+  std::string reason;
+  if (!Device::get(reason)) {
+    // 77 is what ctest is told to take for a test that was skipped.
+    std::printf("skipped: %s\n", reason.c_str());
+    return 77;
+  }
+  const size_t widths[] = {1,    2,    3,    4,    5,    7,    8,    9,    10,    15,    16,    17,    31,    32,   33,   63,
+                           64,   65,   100,  127,  128,  129,  255,  256,  257,   511,   512,   513,   1000,  1023, 1024, 1025,
+                           2047, 2048, 2049, 2056, 4095, 4096, 4097, 8193, 16384, 16385, 18432, 18433, 32000, 50257};
+  const size_t long_[] = {128256, 151936, 262144, 1000003};
+  const OpTable table = opTable();
+  int failed = 0;
+  for (int i = 0; i < table.count; ++i) {
+    const Op& op = table.ops[i];
+    if (only && std::strcmp(only, op.record->name) != 0) continue;
+    Tally tally;
+    for (Storage storage : {Storage::f32, Storage::bf16, Storage::f16}) {
+      for (size_t c : widths) {
+        if (quick && c > 300 && storage != Storage::f32) continue;
+        check(op, c < 300 ? 67 : c < 5000 ? 5 : 2, c, storage, static_cast<unsigned>(c), tally);
+      }
+      if (quick) continue;
+      for (size_t c : long_) check(op, 2, c, storage, static_cast<unsigned>(c), tally);
+    }
+    std::printf("%-28s %5ld calls, %9ld values, worst %.2g of what is allowed%s\n", op.record->name, tally.calls, tally.values, tally.worst,
+                tally.wrong ? "  WRONG" : "");
+    std::fflush(stdout);
+    failed += tally.wrong != 0;
+  }
+  if (failed) std::printf("%d ops are wrong\n", failed);
+  return failed ? 1 : 0;
+}

@@ -50,6 +50,8 @@ template <class D> LGC_FN double keptRows(const Call& call) {
   const int32_t ignore = ignoreIndexOf<D>(call);
   return static_cast<double>(countRows(call.rows, [&](size_t i) { return marks[i] != ignore; }));
 }
+// Whether a row's target is a class of this call. Targets on a device have not been checked when a definition is built.
+LGC_FN bool isClass(const Call& call, int32_t y) { return y >= 0 && static_cast<size_t>(y) < call.columns; }
 // A number of an array whose type is that of the call.
 LGC_FN double numberAt(const void* p, bool isDouble, size_t i) {
   return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);

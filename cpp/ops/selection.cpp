@@ -7,30 +7,7 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-inline bool checkK(Call& call) {
-  const double k = call.options[optionIndex(*call.record, "k")], most = static_cast<double>(call.columns);
-  if (k <= most) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "options.k is %.0f, expected an integer in [1, %.0f]", k, most);
-  return false;
-}
-
-// Indices are Int32Arrays.
-inline bool checkColumns(Call& call) {
-  if (call.columns <= 2147483647u) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "x has %zu columns, expected at most 2147483647", call.columns);
-  return false;
-}
-
-struct TopK {
-  static constexpr Record record{"topK",
-                                 "core",
-                                 {kLeadingLogits},
-                                 {required(between(integer("k", 1), 1, 2147483647.0))},
-                                 {array("values", "*,k"), array("indices", "*,k", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &checkK};
-
+struct TopKOp : TopK {
   template <class T> static void run(Call& call) {
     const T* logits = LGC_INPUT(T, call, logits);
     T* values = LGC_OUTPUT(T, call, values);
@@ -76,10 +53,7 @@ template <class T> inline void orderOfRow(Call* threads, const T* x, size_t c, b
     argsort(x, c, descending, order, scratch);
 }
 
-struct Argsort {
-  static constexpr Record record{"argsort", "sorting", {{"x", "*,c"}}, {boolean("descending")}, {array("indices", "*,c", Kind::index)},
-                                 false,     nullptr,   &checkColumns};
-
+struct ArgsortOp : Argsort {
   template <class T> static void run(Call& call) {
     const T* x = LGC_INPUT(T, call, x);
     int32_t* indices = LGC_OUTPUT(int32_t, call, indices);
@@ -91,16 +65,7 @@ struct Argsort {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct Sort {
-  static constexpr Record record{"sort",
-                                 "sorting",
-                                 {{"x", "*,c"}},
-                                 {boolean("descending"), boolean("indices")},
-                                 {inPlace(array("values", "*,c"), "x"), when(array("indices", "*,c", Kind::index), "indices")},
-                                 false,
-                                 nullptr,
-                                 &checkColumns};
-
+struct SortOp : Sort {
   template <class T> static void run(Call& call) {
     const T* x = LGC_INPUT(T, call, x);
     T* values = LGC_OUTPUT(T, call, values);
@@ -138,5 +103,5 @@ struct Sort {
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(selection, NllLoss, TopK, Argsort, Sort)
+LOGITCORE_FAMILY(selection, NllLoss, TopKOp, ArgsortOp, SortOp)
 }  // namespace logitcore

@@ -1,4 +1,4 @@
-// Ops that pick entries of a row: the target's log-probability, the k largest.
+// Ops that pick entries of a row, or order them: the target's log-probability, the k largest, sorts.
 #pragma once
 #include "softmax.h"
 
@@ -24,7 +24,8 @@ struct NllLoss {
     if (!weight || reductionOf<NllLoss>(call) != kReduceMean) return;
     const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<NllLoss>(call);
-    scale = reciprocalOrZero(sumRows(call.rows, [&](size_t i) { return targets[i] == ignore ? 0.0 : weightOf(targets[i]); }));
+    scale = reciprocalOrZero(
+        sumRows(call.rows, [&](size_t i) { return targets[i] == ignore || !isClass(call, targets[i]) ? 0.0 : weightOf(targets[i]); }));
   }
   LGC_FN double weightOf(int32_t y) const { return weight ? numberAt(weight, isDouble, static_cast<size_t>(y)) : 1.0; }
   LGC_FN void rowParameters(size_t, int32_t y, double* p) const { p[0] = scale * weightOf(y); }
@@ -33,6 +34,47 @@ struct NllLoss {
     const V none = broadcast<V>(0);
     return select(s.parameter[0] == none, lift<T>(none), -s.target * s.parameter[0]);
   }
+};
+
+inline bool checkK(Call& call) {
+  const double k = call.options[optionIndex(*call.record, "k")], most = static_cast<double>(call.columns);
+  if (k <= most) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "options.k is %.0f, expected an integer in [1, %.0f]", k, most);
+  return false;
+}
+
+// Indices are Int32Arrays.
+inline bool checkColumns(Call& call) {
+  if (call.columns <= 2147483647u) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "x has %zu columns, expected at most 2147483647", call.columns);
+  return false;
+}
+
+struct TopK {
+  static constexpr Record record{"topK",
+                                 "core",
+                                 {kLeadingLogits},
+                                 {required(between(integer("k", 1), 1, 2147483647.0))},
+                                 {array("values", "*,k"), array("indices", "*,k", Kind::index)},
+                                 false,
+                                 nullptr,
+                                 &checkK};
+};
+
+struct Argsort {
+  static constexpr Record record{"argsort", "sorting", {{"x", "*,c"}}, {boolean("descending")}, {array("indices", "*,c", Kind::index)},
+                                 false,     nullptr,   &checkColumns};
+};
+
+struct Sort {
+  static constexpr Record record{"sort",
+                                 "sorting",
+                                 {{"x", "*,c"}},
+                                 {boolean("descending"), boolean("indices")},
+                                 {inPlace(array("values", "*,c"), "x"), when(array("indices", "*,c", Kind::index), "indices")},
+                                 false,
+                                 nullptr,
+                                 &checkColumns};
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -44,7 +44,10 @@ struct CrossEntropy {
   LGC_FN double totalWeight(const Call& call) const {
     const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<CrossEntropy>(call);
-    return sumRows(call.rows, [&](size_t i) { return targets[i] == ignore ? 0.0 : at(weight, static_cast<size_t>(targets[i])); });
+    return sumRows(call.rows, [&](size_t i) {
+      const int32_t y = targets[i];
+      return y == ignore || !isClass(call, y) ? 0.0 : at(weight, static_cast<size_t>(y));
+    });
   }
   LGC_FN double at(const void* p, size_t i) const { return numberAt(p, isDouble, i); }
   LGC_FN bool smooths() const { return smoothing != 0; }

@@ -215,6 +215,11 @@ template <class T> inline T __shfl_xor_sync(unsigned, T value, int mask) {
   return other;
 }
 
+inline unsigned atomicAdd(unsigned* at, unsigned value) {
+  const unsigned old = *at;
+  *at = old + value;
+  return old;
+}
 inline unsigned long long atomicCAS(unsigned long long* at, unsigned long long expected, unsigned long long value) {
   const unsigned long long old = *at;
   if (old == expected) *at = value;

@@ -18,7 +18,8 @@
   X(radius)                          \
   X(minillm)                         \
   X(distillation)                    \
-  X(heads)
+  X(heads)                           \
+  X(matrix)
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

@@ -1,5 +1,6 @@
 // What kernels are compared with: the same definitions over plain loops in double, on the host. Nothing of cuda/engine takes part.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -331,6 +332,53 @@ template <class D> void elements(Call& call) {
       if (written[k]) written[k][i] = out[k];
   }
   if (lossAt >= 0) leave(call, lossAt, reductionOf<D>(call), losses);
+}
+
+// Equal values by index; -0 equals +0. NaN before all others, or after them.
+inline std::vector<int32_t> orderOf(const double* x, size_t c, bool descending, bool nanFirst) {
+  std::vector<int32_t> order(c);
+  for (size_t j = 0; j < c; ++j) order[j] = static_cast<int32_t>(j);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    const double u = x[a], v = x[b];
+    if (u != u || v != v) return nanFirst ? u != u && v == v : u == u && v != v;
+    return descending ? u > v : u < v;
+  });
+  return order;
+}
+inline void leaveOrder(Call& call, const char* values, const char* indices, size_t taken, bool descending, bool nanFirst) {
+  double* to = nullptr;
+  int32_t* places = nullptr;
+  for (int i = 0; i < call.record->outputCount(); ++i) {
+    if (values && sameName(call.record->outputs[i].name, values)) to = static_cast<double*>(call.outputs[i]);
+    if (sameName(call.record->outputs[i].name, indices)) places = static_cast<int32_t*>(call.outputs[i]);
+  }
+  for (size_t i = 0; i < call.rows; ++i) {
+    const double* x = inputOf(call, 0) + i * call.columns;
+    const std::vector<int32_t> order = orderOf(x, call.columns, descending, nanFirst);
+    for (size_t r = 0; r < taken; ++r) {
+      if (to) to[i * taken + r] = x[order[r]];
+      if (places) places[i * taken + r] = order[r];
+    }
+  }
+}
+inline void topK(Call& call) { leaveOrder(call, "values", "indices", static_cast<size_t>(call.options[0]), true, true); }
+inline void argsort(Call& call) { leaveOrder(call, nullptr, "indices", call.columns, call.options[0] != 0, false); }
+inline void sort(Call& call) { leaveOrder(call, "values", "indices", call.columns, call.options[0] != 0, false); }
+
+inline void matmul(Call& call) {
+  const auto size = [&](char letter) { return call.dims[static_cast<int>(letter)]; };
+  const bool turnA = call.options[0] != 0, turnB = call.options[1] != 0;
+  const double *a = inputOf(call, 0), *b = inputOf(call, 1);
+  double* out = static_cast<double*>(call.outputs[0]);
+  const size_t depth = turnA ? size('i') : size('j');
+  for (size_t i = 0; i < size('m'); ++i)
+    for (size_t j = 0; j < size('n'); ++j) {
+      double sum = 0;
+      for (size_t k = 0; k < depth; ++k)
+        sum += a[turnA ? k * size('j') + i : i * size('j') + k] * b[turnB ? j * size('q') + k : k * size('q') + j];
+      double& to = out[i * size('n') + j];
+      to = call.options[2] * sum + (call.options[3] == 0 ? 0.0 : call.options[3] * to);
+    }
 }
 
 }  // namespace reference

@@ -20,9 +20,18 @@ double normal(Random& random) {
 
 }  // namespace
 
+int optionNamed(const StoredRecord& r, const char* name) {
+  int i = 0;
+  while (i + 1 < r.options.count && std::strcmp(r.options[i].name, name) != 0) ++i;
+  return i;
+}
+
 size_t Sample::lengthOf(const char* dims, size_t rows, size_t columns) const {
   if (hasColumns(dims)) return rows * columns;
+  if (std::strcmp(dims, "*,k") == 0) return rows * static_cast<size_t>(host_.options[0]);
   if (std::strcmp(dims, "c") == 0) return columns;
+  if (dims[0] && dims[1] == ',' && dims[2] && !dims[3] && dims[0] != '*' && dims[2] != 'c')
+    return host_.dims[static_cast<int>(dims[0])] * host_.dims[static_cast<int>(dims[2])];
   if (std::strcmp(dims, "n") == 0 || std::strcmp(dims, "*") == 0) return rows;
   return 0;
 }
@@ -76,7 +85,11 @@ void Sample::chooseOptions(unsigned seed) {
     if (name == "labelSmoothing") host_.options[i] = seed % 3 ? 0 : 0.1;
     if (name == "logitSoftcap") host_.options[i] = seed % 4 == 1 ? 5 : o.fallback;
     if (name == "zLossWeight" || name == "weight") host_.options[i] = 0.01;
+    if (name == "transposeB") host_.options[i] = seed / 2 % 2;
+    if (name == "alpha" && r.inputs.count == 2 && std::strcmp(r.inputs[0].dims, "i,j") == 0) host_.options[i] = 0.5;
     if (name == "step") host_.options[i] = 0.25;
+    // Also more than are selected without a sort.
+    if (name == "k") host_.options[i] = static_cast<double>(1 + (seed % 7 == 0 ? host_.columns / 2 : seed % 71) % host_.columns);
     host_.given[i] = host_.options[i] == host_.options[i];
   }
 }
@@ -90,6 +103,17 @@ Sample::Sample(const Op& op, size_t rows, size_t columns, Storage storage, unsig
   host_.rows = rows;
   host_.columns = columns;
   chooseOptions(seed);
+  // Of two matrices: rows x columns, times columns x (rows and a few).
+  const auto named = [&](const char* name) {
+    const int i = optionNamed(r, name);
+    return std::strcmp(r.options.count ? r.options[i].name : "", name) == 0 && host_.options[i] != 0;
+  };
+  const size_t sides[2][2] = {{rows, columns}, {columns, rows + 5}};
+  const bool turned[2] = {named("transposeA"), named("transposeB")};
+  for (int k = 0; k < 2; ++k) {
+    host_.dims[static_cast<int>(k ? 'p' : 'i')] = sides[k][turned[k]];
+    host_.dims[static_cast<int>(k ? 'q' : 'j')] = sides[k][!turned[k]];
+  }
   if (r.check && !r.check(host_)) {
     fits_ = false;
     return;
@@ -127,10 +151,12 @@ Sample::Sample(const Op& op, size_t rows, size_t columns, Storage storage, unsig
       call_.numbers[i] = static_cast<double*>(numbers_.device) + i;
       continue;
     }
+    if (o.when && host_.options[optionNamed(r, o.when)] == 0) continue;
     a.length = lengthOf(o.dims, rows, columns);
-    a.dtype = hasColumns(o.dims) ? typeOf(storage_) : DType::f32;
+    a.dtype = o.type == Kind::index ? DType::i32 : hasColumns(o.dims) ? typeOf(storage_) : DType::f32;
     a.values.assign(a.length, NAN);
-    host_.outputs[i] = a.values.data();
+    if (a.dtype == DType::i32) a.integers.assign(a.length, -1);
+    host_.outputs[i] = a.dtype == DType::i32 ? static_cast<void*>(a.integers.data()) : a.values.data();
     // Half of the samples write where the record allows it.
     for (int k = 0; o.inPlaceOf && seed % 2 && k < r.inputs.count; ++k)
       if (std::strcmp(r.inputs[k].name, o.inPlaceOf) == 0) a.device = inputs_[static_cast<size_t>(k)].device;
@@ -198,6 +224,12 @@ std::vector<double> Sample::download(const Array& a) const {
   for (size_t i = 0; i < a.length; ++i) {
     float f = 0;
     uint16_t h = 0;
+    if (a.dtype == DType::i32) {
+      int32_t integer;
+      std::memcpy(&integer, raw.data() + 4 * i, 4);
+      out[i] = integer;
+      continue;
+    }
     if (a.dtype == DType::f64) {
       std::memcpy(&out[i], raw.data() + 8 * i, 8);
       continue;
@@ -239,8 +271,10 @@ std::vector<Difference> Sample::differences() const {
     const bool number = call_.numbers[k] != nullptr;
     if (!number && !a.device) continue;
     const std::vector<double> got = number ? std::vector<double>{numbers[k]} : download(a);
-    const std::vector<double> expected = number ? std::vector<double>{host_.scalars[k]} : a.values;
+    std::vector<double> expected = number ? std::vector<double>{host_.scalars[k]} : a.values;
+    if (a.dtype == DType::i32) expected.assign(a.integers.begin(), a.integers.end());
     const DType dtype = number ? DType::f32 : a.dtype;
+    const bool exact = dtype == DType::i32;
     const double unit = dtype == DType::bf16 ? 0x1p-8 : dtype == DType::f16 ? 0x1p-11 : 0;
     // Values below the normal halves are that far apart.
     const bool isRow = got.size() != host_.rows * host_.columns;
@@ -256,7 +290,7 @@ std::vector<Difference> Sample::differences() const {
       for (size_t j = i; j < i + width; ++j)
         if (std::isfinite(expected[j])) scale = std::fmax(scale, std::fabs(expected[j]));
       for (size_t j = i; j < i + width; ++j) {
-        const double allowed = 1e-5 * scale + unit * std::fabs(expected[j]) + least;
+        const double allowed = exact ? 0.5 : 1e-5 * scale + unit * std::fabs(expected[j]) + least;
         const bool same = got[j] == expected[j] || (got[j] != got[j] && expected[j] != expected[j]);
         const double error = same ? 0 : std::fabs(got[j] - expected[j]) / allowed;
         if (error <= 1) {

@@ -16,6 +16,7 @@ export default defineConfig([
   globalIgnores([
     'build/',
     'build-cmake*/',
+    'build-cuda*/',
     'build-prebuild/',
     'coverage/',
     'dist/',

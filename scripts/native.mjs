@@ -3,7 +3,6 @@
 //                         accuracy  compares exp and log with float64 over every float32
 //                         matrix    measures products of matrices against the peak of this machine
 //                         peak      that peak alone, as JSON
-//                         cuda      compiles cuda/*.cu, where nvcc is installed
 //                         suite     builds the addon and runs the test suite with it: with LOGITCORE_SANITIZE=address
 //                                   the whole of it under AddressSanitizer and UndefinedBehaviorSanitizer; further
 //                                   arguments go to vitest
@@ -78,14 +77,6 @@ const tasks = {
       env.UBSAN_OPTIONS = 'print_stacktrace=1';
     }
     run(path.join(root, 'node_modules/.bin/vitest'), ['run', ...args], env);
-  },
-  cuda() {
-    if (spawnSync('nvcc', ['--version']).status !== 0) {
-      console.log('cuda: skipped, nvcc is not installed');
-      return;
-    }
-    build('cuda_check');
-    console.log('cuda: compiled');
   },
 };
 

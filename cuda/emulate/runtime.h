@@ -5,6 +5,7 @@
 //   LOGITCORE_CUDA_EMULATED_DEVICES  0: there is no device
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -41,6 +42,7 @@ struct CUstream_st {
 };
 struct CUevent_st {
   unsigned flags;
+  std::chrono::steady_clock::time_point at;  // work has been done when it is put on a stream
 };
 enum : unsigned { cudaStreamDefault = 0, cudaStreamNonBlocking = 1 };
 enum : unsigned { cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2 };
@@ -52,6 +54,7 @@ struct cudaDeviceProp {
   size_t sharedMemPerBlockOptin;
   int major, minor;
   int multiProcessorCount;
+  int l2CacheSize;
   int warpSize;
   int maxThreadsPerBlock;
 };
@@ -131,6 +134,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* facts, int device) {
   facts->sharedMemPerBlockOptin = 227 * 1024;
   facts->major = 9;
   facts->multiProcessorCount = 2;
+  facts->l2CacheSize = 16 * 1024;
   facts->warpSize = 32;
   facts->maxThreadsPerBlock = 1024;
   return cudaSuccess;
@@ -208,15 +212,18 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-  *event = new CUevent_st{flags};
+  *event = new CUevent_st{flags, {}};
   return cudaSuccess;
 }
 inline cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
-inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t = nullptr) { return cudaSuccess; }
+inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t = nullptr) {
+  event->at = std::chrono::steady_clock::now();
+  return cudaSuccess;
+}
 inline cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  *milliseconds = 0;
+inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->at - start->at).count();
   return cudaSuccess;
 }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {

@@ -15,6 +15,8 @@ template <class F> LGC_FN double sumRows(size_t rows, F&& term) {
     return v[0];
   }
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH__)
+  // Several reads under way at a time.
+  LGC_UNROLL_4
   for (size_t i = threadIdx.x; i < rows; i += blockDim.x) v[0] += term(i);
   // Constructors may ask several times: others may still read what the sum before left.
   __syncthreads();

@@ -12,9 +12,11 @@ struct RowLaunch {
   Launch launch;
 };
 
-constexpr size_t kBlockThreads = 128;    // of several short rows
-constexpr size_t kRowBytes = 72 * 1024;  // of a row in a block: three of them fit a multiprocessor that has room for 228 KiB
-constexpr unsigned kMostCluster = 8;     // that every device with clusters has
+constexpr size_t kBlockThreads = 128;  // of several short rows
+// Of a row in a block, and of a pair of rows, so that three blocks or two fit a multiprocessor with 228 KiB and 65 536 registers: one is
+// read while another is swept.
+constexpr size_t kRowBytes = 70 * 1024, kPairBytes = 104 * 1024;
+constexpr unsigned kMostCluster = 8;                       // that every device with clusters has
 constexpr size_t kControlBytes = sizeof(TeamRoom) + 1024;  // at most, besides the rows
 
 inline unsigned powerOf2(size_t x) {
@@ -38,7 +40,7 @@ inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t cont
     const unsigned wanted = powerOf2((chunks + 1) / 2);
     l.team = wanted < kWarpLanes ? wanted : kWarpLanes;
   } else {
-    l.team = chunks <= 1024 ? 128 : chunks <= 2048 ? 256 : kMostTeam;
+    l.team = chunks <= 1024 ? 128 : kRowThreads;
   }
   l.rowsPerBlock = l.team < kBlockThreads ? static_cast<unsigned>(kBlockThreads / l.team) : 1;
   const size_t width = bytesOf(l.storage), count = static_cast<size_t>(inputs.count ? inputs.count : 1);
@@ -48,7 +50,7 @@ inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t cont
                           : 0;
   size_t entries = c * l.rowsPerBlock;
   if (l.rowsPerBlock == 1 && call.device->clusters) {
-    while (l.cluster < kMostCluster && count * room(entries) > kRowBytes) {
+    while (l.cluster < kMostCluster && count * room(entries) > (count > 1 ? kPairBytes : kRowBytes)) {
       l.cluster *= 2;
       entries = (chunks + l.cluster) / l.cluster * kEight + kEight;
     }

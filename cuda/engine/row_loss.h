@@ -24,15 +24,17 @@ struct LossControl {
   double mean;
 };
 
-template <class D> LGC_KERNEL void lossRows(LGC_ARGUMENT LossArguments a, const Prepared<D>* prepared) {
+// Shaped: with a softcap or smoothing. Other calls take a kernel that does not ask.
+template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT LossArguments a, const Prepared<D>* prepared) {
   constexpr unsigned needs = D::needs;
   constexpr bool exponentials = (needs & kExponentials) != 0, moments = (needs & kMoments) != 0, centred = (needs & kCentred) != 0;
   constexpr bool withoutTarget = (needs & kWithoutTarget) != 0;
-  constexpr bool canCap = findOption(D::record, "logitSoftcap") >= 0;
+  constexpr bool canCap = Shaped && findOption(D::record, "logitSoftcap") >= 0, canSmooth = Shaped && HasSmoothing<D>::value;
   constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
   const BlockRoom<LossControl> room(a.layout);
   Rows<1> rows(a.layout, a.inputs, room.rows, room.team);
-  const D d = prepared->definition;
+  // Asked for a flag here, and for the rest by one thread at the end.
+  const D& d = prepared->definition;
   const unsigned y = a.marks.read(rows);
   // Constants in ops without the option, whose code is then left out.
   const bool capping = canCap && a.softcap != 0;
@@ -41,20 +43,21 @@ template <class D> LGC_KERNEL void lossRows(LGC_ARGUMENT LossArguments a, const 
   const float scale = static_cast<float>(a.inverseTemperature);
 
   bool smooth = false;
-  if constexpr (HasSmoothing<D>::value) smooth = d.smooths();
+  if constexpr (canSmooth) smooth = d.smooths();
   const float rawTarget = targeted && rows.reads() ? rows.entry(0, y) : 0.0f;
   Facts<double> f{};
   f.target = static_cast<double>(capped(rawTarget));
   if (exponentials) {
-    const RowSum s = rowSum<0>(rows, scale, capped);
+    RowSum s;
+    rowSums<1>(rows, scale, capped, &s);
     f.max = s.max;
     f.others = s.others;
     f.targetIsMax = s.argMax == y;
   }
-  if (HasSmoothing<D>::value && smooth) {
+  if (canSmooth && smooth) {
     Sums<1> shift;
     const float top = static_cast<float>(f.max);
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
         if (e >= low && e < high) {
@@ -74,7 +77,7 @@ template <class D> LGC_KERNEL void lossRows(LGC_ARGUMENT LossArguments a, const 
     const float origin = rows.reads() ? rows.entry(0, withoutTarget && y == 0 && c > 1 ? 1 : 0) : 0.0f;
     const double counted = static_cast<double>(withoutTarget ? c - 1 : c), divisor = counted == 0 ? 1.0 : counted;
     Sums<1> away;
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
         if (e >= low && e < high && counts(first + e)) away.add(0, v[0][e] - origin);
@@ -84,7 +87,7 @@ template <class D> LGC_KERNEL void lossRows(LGC_ARGUMENT LossArguments a, const 
     rows.team.sum(away.total);
     const float centre = static_cast<float>(static_cast<double>(origin) + away.total[0] / divisor);
     Sums<2> spread;
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
         if (e >= low && e < high && counts(first + e)) {
@@ -133,22 +136,22 @@ template <class D> LGC_KERNEL void lossRows(LGC_ARGUMENT LossArguments a, const 
       const float top = f.max == -__builtin_huge_val() ? 0.0f : static_cast<float>(f.max), factor = static_cast<float>(k.e);
       const float slope = static_cast<float>(k.x), centre = centred ? static_cast<float>(mean) : 0.0f;
       const float constant = static_cast<float>(fma(k.x, static_cast<double>(centre) - (centred ? mean : 0.0), k.constant));
-      const float cw = static_cast<float>(k.w);
+      const float cw = static_cast<float>(k.w), unit = scale * kPerNat;
       double capSlope = 1;
       if (capping) {
         const double t = f.target / static_cast<double>(cap);
         capSlope = fma(-t, t, 1.0);
       }
       const float atTarget = static_cast<float>(k.atTarget * capSlope);
-      rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+      rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
         float out[kEight];
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
           if (e < low || e >= high) continue;
           const float x = capped(v[0][e]);
           float g = moments ? fma(x - centre, slope, constant) : 0.0f;
-          if (exponentials) g = moments ? fma(exponential((x - top) * scale), factor, g) : exponential((x - top) * scale) * factor;
-          if (smooth) g = fma(cw, a.classWeight ? a.classWeight[first + e] : 1.0f, g);
+          if (exponentials) g = moments ? fma(power2((x - top) * unit), factor, g) : power2((x - top) * unit) * factor;
+          if (canSmooth && smooth) g = fma(cw, a.classWeight ? a.classWeight[first + e] : 1.0f, g);
           if (capping) {
             const float t = x / cap;
             g = g * fnma(t, t, 1.0f);
@@ -189,7 +192,11 @@ template <class D> void runRowLoss(DeviceCall& call) {
   if (lossAt >= 0) outputs.add(call, lossAt < 0 ? 0 : lossAt, reduction, call.rows);
   if (extraAt >= 0) outputs.add(call, extraAt < 0 ? 0 : extraAt, reduction, call.rows);
   a.values = outputs.values;
-  launch(call, l.launch, lossRows<D>, a, definition);
+  constexpr int smoothingAt = findOption(record, "labelSmoothing");
+  constexpr bool shapes = softcapAt >= 0 || HasSmoothing<D>::value;
+  const bool shaped =
+      a.softcap != 0 || (HasSmoothing<D>::value && smoothingAt >= 0 && call.options[smoothingAt < 0 ? 0 : smoothingAt] != 0);
+  launch(call, l.launch, shaped ? lossRows<D, shapes> : lossRows<D, false>, a, definition);
   outputs.finish(call);
 }
 

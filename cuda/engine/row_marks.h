@@ -33,38 +33,66 @@ template <class D> RowMarks marksOf(const DeviceCall& call) {
   return {rowMarks<D>(call), ignoreIndexOf<D>(call), target >= 0, faultsOf(call, any < 0 ? 0 : any)};
 }
 
-// exp(x) for x <= 0, 0 below exp(-87).
-LGC_DEVICE float exponential(float x) { return exp2Flush(x * 1.4426950408889634f); }
+// 2^y for y <= 0, 0 below 2^-126. The instruction errs by two units in the last place.
+LGC_DEVICE float power2(float y) {
+#if defined(__CUDA_ARCH__)
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(y));
+  return power;
+#else
+  return exp2Flush(y);
+#endif
+}
+constexpr float kPerNat = 1.4426950408889634f;
+LGC_DEVICE float exponential(float x) { return power2(x * kPerNat); }
 
-// The largest entry and the sum of the other exponentials, of input K as `read` gives it. Infinite rows have no distribution.
-template <int K, int N, class R> LGC_DEVICE RowSum rowSum(Rows<N>& rows, float scale, const R& read) {
-  Placed top{-__builtin_huge_valf(), 0x7fffffffu};
-  rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+// Of the first `count` inputs, as `read` gives them: the largest entry and the sum of the other exponentials. Infinite rows have no
+// distribution.
+template <int count, int N, class R> LGC_DEVICE void rowSums(Rows<N>& rows, float scale, const R& read, RowSum* out) {
+  Placed top[count];
+  float origin[count];
+  LGC_UNROLL
+  for (int k = 0; k < count; ++k) top[k] = {-__builtin_huge_valf(), 0x7fffffffu};
+  rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
     LGC_UNROLL
-    for (int e = 0; e < static_cast<int>(kEight); ++e)
-      if (e >= low && e < high) {
-        const float x = read(v[K][e]);
-        if (x > top.value) top = {x, static_cast<unsigned>(first + e)};
+    for (int e = 0; e < static_cast<int>(kEight); ++e) {
+      if (e < low || e >= high) continue;
+      LGC_UNROLL
+      for (int k = 0; k < count; ++k) {
+        const float x = read(v[k][e]);
+        if (x > top[k].value) top[k] = {x, static_cast<unsigned>(first + e)};
       }
+    }
   });
-  top = rows.team.largest(top);
-  const bool masked = top.value == -__builtin_huge_valf();
-  if (masked) top.index = 0;
-  const float origin = masked ? 0.0f : top.value;
-  Sums<1> sums;
-  rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+  LGC_UNROLL
+  for (int k = 0; k < count; ++k) {
+    top[k] = rows.team.largest(top[k]);
+    const bool masked = top[k].value == -__builtin_huge_valf();
+    if (masked) top[k].index = 0;
+    origin[k] = masked ? 0.0f : top[k].value;
+  }
+  Sums<count> sums;
+  const float unit = scale * kPerNat;
+  rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
     LGC_UNROLL
-    for (int e = 0; e < static_cast<int>(kEight); ++e)
-      if (e >= low && e < high && static_cast<unsigned>(first + e) != top.index) sums.add(0, exponential((read(v[K][e]) - origin) * scale));
+    for (int e = 0; e < static_cast<int>(kEight); ++e) {
+      if (e < low || e >= high) continue;
+      LGC_UNROLL
+      for (int k = 0; k < count; ++k) {
+        const float power = power2((read(v[k][e]) - origin[k]) * unit);
+        sums.add(k, static_cast<unsigned>(first + e) == top[k].index ? 0.0f : power);
+      }
+    }
     sums.next();
   });
   sums.fold();
   rows.team.sum(sums.total);
-  RowSum r;
-  r.max = static_cast<double>(top.value);
-  r.argMax = top.index;
-  r.others = top.value == __builtin_huge_valf() ? __builtin_nan("") : sums.total[0];
-  return r;
+  LGC_UNROLL
+  for (int k = 0; k < count; ++k) {
+    out[k].max = static_cast<double>(top[k].value);
+    out[k].argMax = top[k].index;
+    out[k].others = top[k].value == __builtin_huge_valf() ? __builtin_nan("") : sums.total[k];
+  }
 }
 
 }  // namespace LOGITCORE_LEVEL

@@ -41,51 +41,72 @@ template <class D> struct PairTeam {
 
   LGC_DEVICE bool left(int first, int e) const { return targeted && static_cast<unsigned>(first + e) == hole; }
 
-  LGC_DEVICE void findTop(int k) {
-    Placed top{-__builtin_huge_valf(), 0x7fffffffu};
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
-      for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high && !left(first, e) && v[k][e] > top.value) top = {v[k][e], static_cast<unsigned>(first + e)};
+  LGC_DEVICE void findTops() {
+    Placed top[2] = {{-__builtin_huge_valf(), 0x7fffffffu}, {-__builtin_huge_valf(), 0x7fffffffu}};
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+      LGC_UNROLL
+      for (int e = 0; e < static_cast<int>(kEight); ++e) {
+        if (e < low || e >= high || left(first, e)) continue;
+        LGC_UNROLL
+        for (int k = 0; k < 2; ++k)
+          if (v[k][e] > top[k].value) top[k] = {v[k][e], static_cast<unsigned>(first + e)};
+      }
     });
-    top = rows.team.largest(top);
-    // A row without any has its first entry for it, as on the CPU.
-    if (top.value == -__builtin_huge_valf()) top.index = targeted && hole == 0 ? 1 : 0;
-    row[k].top = top.value;
-    row[k].argMax = top.index;
-    side[k].top = static_cast<double>(top.value);
-    side[k].hole = targeted && rows.reads() ? static_cast<double>(rows.entry(k, hole)) : 0.0;
+    LGC_UNROLL
+    for (int k = 0; k < 2; ++k) {
+      top[k] = rows.team.largest(top[k]);
+      // A row without any has its first entry for it, as on the CPU.
+      if (top[k].value == -__builtin_huge_valf()) top[k].index = targeted && hole == 0 ? 1 : 0;
+      row[k].top = top[k].value;
+      row[k].argMax = top[k].index;
+      side[k].top = static_cast<double>(top[k].value);
+      side[k].hole = targeted && rows.reads() ? static_cast<double>(rows.entry(k, hole)) : 0.0;
+    }
   }
 
   // Of the entries that are not masked, those that are left out of the softmaxes among them. In double, where nothing overflows.
-  LGC_DEVICE void findMoments(int k) {
-    side[k].mean = side[k].m2 = 0;
-    side[k].count = static_cast<double>(rows.shape.columns);
+  LGC_DEVICE void findMoments() {
+    LGC_UNROLL
+    for (int k = 0; k < 2; ++k) {
+      side[k].mean = side[k].m2 = 0;
+      side[k].count = static_cast<double>(rows.shape.columns);
+    }
     if (!d.scaling.standardize) return;
-    const double pivot = targeted && side[k].hole > side[k].top ? side[k].hole : side[k].top;
-    double sums[2] = {0, 0};
-    rows.each([&](int, int low, int high, float(*v)[kEight]) {
-      for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high && v[k][e] != -__builtin_huge_valf()) {
-          sums[0] += 1;
-          sums[1] += static_cast<double>(v[k][e]) - pivot;
-        }
+    double centre[2], count[4] = {0, 0, 0, 0}, around[4] = {0, 0, 0, 0};
+    LGC_UNROLL
+    for (int k = 0; k < 2; ++k) centre[k] = targeted && side[k].hole > side[k].top ? side[k].hole : side[k].top;
+    eachEntry([&](int k, double x) {
+      count[2 * k] += 1;
+      count[2 * k + 1] += x - centre[k];
     });
-    rows.team.sum(sums);
-    const double mean = pivot + sums[1] / sums[0];
-    double around[2] = {0, 0};
-    rows.each([&](int, int low, int high, float(*v)[kEight]) {
-      for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high && v[k][e] != -__builtin_huge_valf()) {
-          const double x = static_cast<double>(v[k][e]) - mean;
-          around[0] += x;
-          around[1] = fma(x, x, around[1]);
-        }
+    rows.team.sum(count);
+    LGC_UNROLL
+    for (int k = 0; k < 2; ++k) centre[k] += count[2 * k + 1] / count[2 * k];
+    eachEntry([&](int k, double x) {
+      const double away = x - centre[k];
+      around[2 * k] += away;
+      around[2 * k + 1] = fma(away, away, around[2 * k + 1]);
     });
     rows.team.sum(around);
-    const double shift = around[0] / sums[0], m2 = around[1] - around[0] * shift;
-    side[k].count = sums[0];
-    side[k].mean = mean + shift;
-    side[k].m2 = m2 < 0 ? 0.0 : m2;
+    LGC_UNROLL
+    for (int k = 0; k < 2; ++k) {
+      const double shift = around[2 * k] / count[2 * k], m2 = around[2 * k + 1] - around[2 * k] * shift;
+      side[k].count = count[2 * k];
+      side[k].mean = centre[k] + shift;
+      side[k].m2 = m2 < 0 ? 0.0 : m2;
+    }
+  }
+  // f(side, entry) of all that are not masked.
+  template <class F> LGC_DEVICE void eachEntry(F&& f) const {
+    rows.each([&](int, auto low, auto high, float(*v)[kEight]) {
+      LGC_UNROLL
+      for (int e = 0; e < static_cast<int>(kEight); ++e) {
+        if (e < low || e >= high) continue;
+        LGC_UNROLL
+        for (int k = 0; k < 2; ++k)
+          if (v[k][e] != -__builtin_huge_valf()) f(k, static_cast<double>(v[k][e]));
+      }
+    });
   }
 
   LGC_DEVICE void findUnits() {
@@ -102,7 +123,7 @@ template <class D> struct PairTeam {
   LGC_DEVICE PairFacts<double> facts(bool covariance) {
     constexpr float masked = -__builtin_huge_valf(), infinite = __builtin_huge_valf();
     Sums<kPairSums> sums;
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
         if (e < low || e >= high || left(first, e)) continue;
@@ -127,7 +148,7 @@ template <class D> struct PairTeam {
     if (covariance) {
       const float mean = static_cast<float>(f.gap + f.crossed), gap = static_cast<float>(f.gap);
       Sums<1> covered;
-      rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+      rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
           if (e < low || e >= high || left(first, e) || v[1][e] == masked) continue;
@@ -151,7 +172,7 @@ template <class D> struct PairTeam {
     // What rounding the mean to float left out.
     const float rest = static_cast<float>(g.linear == 0 ? 0.0 : g.linear * (centred - g.mean));
     const float atTop = static_cast<float>(g.atTop), atTarget = static_cast<float>(g.atTarget);
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       float line[kEight];
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
@@ -169,17 +190,14 @@ template <class D> struct PairTeam {
   }
 };
 
-template <class D> LGC_KERNEL void pairRows(LGC_ARGUMENT PairArguments a, const Prepared<D>* prepared) {
+template <class D> LGC_ROW_KERNEL(2) void pairRows(LGC_ARGUMENT PairArguments a, const Prepared<D>* prepared) {
   const BlockRoom<PairControl> room(a.layout);
   Rows<2> rows(a.layout, a.inputs, room.rows, room.team);
   const D d = prepared->definition;
   const unsigned hole = a.marks.read(rows);
   PairTeam<D> pair{d, rows, hole, {}, {}};
-  LGC_UNROLL
-  for (int k = 0; k < 2; ++k) {
-    pair.findTop(k);
-    pair.findMoments(k);
-  }
+  pair.findTops();
+  pair.findMoments();
   pair.findUnits();
   const PairFacts<double> f = pair.facts(d.covariance);
   if (rows.team.leads() && rows.inside) {

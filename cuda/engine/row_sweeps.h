@@ -29,6 +29,8 @@ template <class D> constexpr int countWritten() {
   return n;
 }
 
+template <class D> constexpr bool canCap = findOption(D::record, "logitSoftcap") >= 0;
+
 // What a lane sees of one column, of one row.
 template <class D, int N> struct LaneReader {
   const SweepArguments& a;
@@ -39,9 +41,9 @@ template <class D, int N> struct LaneReader {
     lane.isPivot = static_cast<unsigned>(j) == pivot;
     for (int k = 0; k < N; ++k) lane.x[k] = v[k][e];
     for (int k = 0; k < D::softmaxInputs; ++k) {
-      if (a.softcap != 0) lane.x[k] = tanh(lane.x[k] / a.softcap) * a.softcap;
+      if (canCap<D> && a.softcap != 0) lane.x[k] = tanh(lane.x[k] / a.softcap) * a.softcap;
       lane.shifted[k] = (lane.x[k] - top[k]) * scale;
-      lane.e[k] = expFlush(lane.shifted[k]);
+      lane.e[k] = exponential(lane.shifted[k]);
     }
     for (int k = 0; k < kMostColumns; ++k) lane.column[k] = a.columns[k] ? a.columns[k][j] : 1.0f;
   }
@@ -62,7 +64,7 @@ LGC_DEVICE void sweepFrom(const D& d, Rows<N>& rows, const LaneReader<D, N>& rea
     constexpr int sums = D::sums[S];
     const typename D::Row row = *shared;
     SweepSums<HasWideSums<D>::value, sums> acc;
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
         if (e < low || e >= high) continue;
@@ -84,7 +86,8 @@ LGC_DEVICE void sweepFrom(const D& d, Rows<N>& rows, const LaneReader<D, N>& rea
   }
 }
 
-template <class D> LGC_KERNEL void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
+template <class D> LGC_ROW_KERNEL(countRowInputs(D::record) > 1 ? 2 : 3)
+void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
   constexpr int N = countRowInputs(D::record), W = countWritten<D>();
   static_assert(W <= kMostWritten, "more outputs than there are places for");
   constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
@@ -96,7 +99,7 @@ template <class D> LGC_KERNEL void sweepRows(LGC_ARGUMENT SweepArguments a, cons
   unsigned pivot = a.marks.read(rows);
   if (pivotInput >= 0) {
     Placed top{-__builtin_huge_valf(), 0x7fffffffu};
-    rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
       for (int e = 0; e < static_cast<int>(kEight); ++e)
         if (e >= low && e < high && v[pivotInput < 0 ? 0 : pivotInput][e] > top.value)
           top = {v[pivotInput < 0 ? 0 : pivotInput][e], static_cast<unsigned>(first + e)};
@@ -112,9 +115,8 @@ template <class D> LGC_KERNEL void sweepRows(LGC_ARGUMENT SweepArguments a, cons
   if (targeted || pivotInput >= 0)
     for (int k = 0; k < N; ++k) start.targetValue[k] = rows.reads() ? static_cast<double>(rows.entry(k, pivot)) : 0.0;
   LaneReader<D, N> reader{a, {0, 0}, static_cast<float>(a.inverseTemperature), pivot};
-  const auto capped = [&](float x) { return a.softcap != 0 ? tanh(x / a.softcap) * a.softcap : x; };
-  if constexpr (D::softmaxInputs > 0) start.softmax[0] = rowSum<0>(rows, reader.scale, capped);
-  if constexpr (D::softmaxInputs > 1) start.softmax[1] = rowSum<1>(rows, reader.scale, capped);
+  const auto capped = [&](float x) { return canCap<D> && a.softcap != 0 ? tanh(x / a.softcap) * a.softcap : x; };
+  if constexpr (D::softmaxInputs > 0) rowSums<D::softmaxInputs>(rows, reader.scale, capped, start.softmax);
   for (int k = 0; k < D::softmaxInputs; ++k) {
     reader.top[k] = static_cast<float>(start.softmax[k].max);
     if (start.softmax[k].max == -__builtin_huge_val()) start.softmax[k].others = __builtin_nan("");
@@ -139,7 +141,7 @@ template <class D> LGC_KERNEL void sweepRows(LGC_ARGUMENT SweepArguments a, cons
       const Row row = *room.mine;
       float target = 0;
       if constexpr (HasTargetFix<D>::value) target = static_cast<float>(d.atTarget(row));
-      rows.each([&](int first, int low, int high, float(*v)[kEight]) {
+      rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
         float out[W ? W : 1][kEight];
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {

@@ -28,6 +28,7 @@ constexpr unsigned kSumThreads = 512;
 static LGC_KERNEL void sumValues(LGC_ARGUMENT RowSums sums, size_t rows) {
   double v[1] = {0};
   const double* from = sums.from[blockIdx.x];
+  LGC_UNROLL_4
   for (size_t i = threadIdx.x; i < rows; i += kSumThreads) v[0] += from[i];
   Team team(kSumThreads, 1, reinterpret_cast<TeamRoom*>(sharedMemory()));
   team.sum(v);

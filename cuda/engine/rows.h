@@ -28,6 +28,10 @@ struct RowInputs {
 // What becomes of a row: it counts, it is left out (loss and gradient 0), or its target is none (NaN, and the call has failed).
 enum class Fate : unsigned char { kept, dropped, lost };
 
+template <int I> struct Constant {
+  LGC_DEVICE constexpr operator int() const { return I; }
+};
+
 // N: the row inputs.
 template <int N> class Rows {
  public:
@@ -70,7 +74,8 @@ template <int N> class Rows {
 
   LGC_DEVICE bool reads() const { return inside && fate == Fate::kept; }
 
-  // f(first, low, high, v): entries first + e of the row with low <= e < high, v[k][e] those of input k.
+  // f(first, low, high, v): entries first + e of the row with low <= e < high, v[k][e] those of input k. The bounds of a whole chunk are
+  // constants, so that nothing is asked for each of its entries.
   template <class F> LGC_DEVICE void each(F&& f) const {
     if (!reads()) return;
     for (unsigned q = begin_ + team.rank; q < end_; q += team.size) {
@@ -79,7 +84,10 @@ template <int N> class Rows {
       LGC_UNROLL
       for (int k = 0; k < N; ++k) readEight(source_[k], shape.storage, at - origin_, v[k]);
       const int first = static_cast<int>(q * kEight) - static_cast<int>(skip_);
-      f(first, low(first), high(first), v);
+      if (first >= 0 && first + static_cast<long long>(kEight) <= static_cast<long long>(shape.columns))
+        f(first, Constant<0>{}, Constant<static_cast<int>(kEight)>{}, v);
+      else
+        f(first, low(first), high(first), v);
     }
   }
   // Eight entries of an output, where `first` is as each() gave it.

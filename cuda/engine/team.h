@@ -6,6 +6,8 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 constexpr unsigned kWarpLanes = 32, kMostTeam = 512, kMostSums = 12;
+// Of a block that has a long row: several such blocks share a multiprocessor, one reads while another sweeps.
+constexpr unsigned kRowThreads = 256;
 
 #if defined(__CUDACC__)
 LGC_FN constexpr bool inKernel() {

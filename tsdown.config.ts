@@ -4,6 +4,7 @@ const entry = {
   index: 'lib/index.ts',
   promises: 'lib/promises.ts',
   tfjs: 'lib/tfjs.ts',
+  cuda: 'lib/cuda.ts',
 };
 
 export default defineConfig({

@@ -9,6 +9,7 @@ export default defineConfig({
       { find: /^logitcore$/, replacement: source('index') },
       { find: /^logitcore\/promises$/, replacement: source('promises') },
       { find: /^logitcore\/tfjs$/, replacement: source('tfjs') },
+      { find: /^logitcore\/cuda$/, replacement: source('cuda') },
     ],
   },
   test: {

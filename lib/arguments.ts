@@ -1,5 +1,12 @@
 // Checks of arguments that never reach C++: kinds are TypeErrors, values RangeErrors, and both name what was expected and what came.
 
+/** Marks tensors on the CUDA device, for messages: the class itself is loaded only where it is used. */
+export const deviceMark = Symbol.for('logitcore.cuda');
+
+export function isOnDevice(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && deviceMark in value;
+}
+
 /** What a value is, for messages. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
@@ -13,6 +20,7 @@ export function kindOf(value: unknown): string {
       'a view'
     );
   if (Array.isArray(value)) return 'an array';
+  if (isOnDevice(value)) return 'a tensor on the CUDA device';
   if (typeof value === 'object') return 'an object';
   return typeof value;
 }

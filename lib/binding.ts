@@ -8,7 +8,8 @@ import type { NativeBinding } from './record.js';
 const here = dirname(fileURLToPath(import.meta.url));
 const requireHere = createRequire(import.meta.url);
 
-function packageRoot(): string {
+/** The folder of the package this file belongs to. */
+export function packageRoot(): string {
   let directory = here;
   while (!existsSync(join(directory, 'binding.gyp'))) {
     const parent = dirname(directory);

@@ -4,6 +4,7 @@
  * @module logitcore
  */
 import { binaryPath, binding } from './binding.js';
+import { loadCuda } from './cuda/binding.js';
 import type { OpRecord } from './record.js';
 
 export * from './softmax.js';
@@ -49,10 +50,23 @@ export interface Info {
   readonly platform: string;
   readonly arch: string;
   readonly node: string;
-  readonly cuda: { readonly available: boolean; readonly reason: string };
+  readonly cuda: CudaInfo;
 }
 
-/** Version, instruction level, threads and the loaded file: what a bug report needs. */
+/** Whether `logitcore/cuda` can be used. */
+export interface CudaInfo {
+  readonly available: boolean;
+  /** Why not, and what to do. */
+  readonly reason?: string;
+  /** The device in use. */
+  readonly device?: string;
+  /** The addon file, if one loads. */
+  readonly binary?: string;
+  /** The newest CUDA version that the driver supports. */
+  readonly driver?: string;
+}
+
+/** Version, instruction level, threads, the loaded files and the CUDA device: what a bug report needs. */
 export function info(): Info {
   return {
     version: binding.version,
@@ -63,7 +77,20 @@ export function info(): Info {
     platform: process.platform,
     arch: process.arch,
     node: process.versions.node,
-    cuda: { available: false, reason: 'this version has no CUDA addon' },
+    cuda: cudaInfo(),
+  };
+}
+
+function cudaInfo(): CudaInfo {
+  const { binding: cuda, path, reason } = loadCuda();
+  const device = cuda?.devices().find(({ used }) => used)?.name;
+  const driver = cuda?.versions().driver;
+  return {
+    available: reason === '',
+    ...(reason && { reason }),
+    ...(device !== undefined && { device }),
+    ...(cuda && path !== undefined && { binary: path }),
+    ...(driver !== undefined && { driver }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { call } from './call.js';
+import { productSizes } from './product.js';
 import type { CallOptions, RealArray, Tensor } from './types.js';
 
 export interface MatmulOptions<A extends RealArray = RealArray> extends CallOptions {
@@ -28,8 +29,5 @@ export function matmul<A extends RealArray>(
   b: Tensor<A>,
   options?: MatmulOptions<A>,
 ): { out: A } {
-  return call('matmul', [a, b], options, undefined, (sizes, option) => ({
-    m: option('transposeA') ? sizes.j : sizes.i,
-    n: option('transposeB') ? sizes.p : sizes.q,
-  }));
+  return call('matmul', [a, b], options, undefined, productSizes);
 }

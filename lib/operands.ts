@@ -1,13 +1,13 @@
 // Reads arguments of a call: this may run code of the caller (getters, proxies). Values are checked in C++; here only the kinds that a
 // Float64Array cannot carry.
-import { kindOf } from './arguments.js';
+import { isOnDevice, kindOf } from './arguments.js';
 import { maxRank, type InputPlan, type Plan } from './plan.js';
 import type { RealArray } from './types.js';
 
 export type Numbers = Int32Array | RealArray;
 
-export interface Operand {
-  readonly data: Numbers;
+export interface Operand<D = Numbers> {
+  readonly data: D;
   readonly rank: number;
   readonly shape: readonly number[];
 }
@@ -120,6 +120,10 @@ function readOperand(op: string, name: string, value: unknown): Operand {
       return { data: data as Numbers, rank, shape };
     }
   }
+  if (isOnDevice(value))
+    throw new TypeError(
+      `${op}: ${name} is on the CUDA device, but this function computes on the host: pass what its read() gives, or call ${op} of logitcore/cuda`,
+    );
   throw new TypeError(
     `${op}: ${name} must be a typed array, { data, shape } or { data, dims }, got ${kindOf(value)}`,
   );

@@ -1,4 +1,3 @@
-import { binding } from './binding.js';
 import type { InputRecord, OpRecord, OptionRecord, OutputRecord } from './record.js';
 
 // Numbers travel in one Float64Array a call, the frame, laid out as in cpp/addon/plan.h: (rank, 8 sizes) an input, (given, value)
@@ -79,7 +78,8 @@ function defaultOf(option: OptionRecord): number | undefined {
   return option.default === undefined ? undefined : Number(option.default);
 }
 
-function planOf(record: OpRecord, id: number): Plan {
+/** @param id the place of the record in its addon's list */
+export function planOf(record: OpRecord, id: number): Plan {
   const { options } = record;
   const optionIndex = (name: string | undefined) =>
     options.findIndex((option) => option.name === name);
@@ -128,12 +128,4 @@ function planOf(record: OpRecord, id: number): Plan {
     scalarAt,
     frame: new Float64Array(scalarAt + record.outputs.length),
   };
-}
-
-const plans = new Map(binding.records.map((record, id) => [record.name, planOf(record, id)]));
-
-export function planNamed(name: string): Plan {
-  const plan = plans.get(name);
-  if (!plan) throw new Error(`logitcore: the addon has no op ${name}; rebuild it`);
-  return plan;
 }

@@ -1,5 +1,5 @@
-// Writes the index of ops, from the functions of lib: their names by family into README.md, with the first sentence of their comments
-// into docs/ops.md. With --check it only says whether both are up to date.
+// Writes the index of ops, from the functions of lib: their names by family into README.md, those of logitcore/cuda once more, and with the
+// first sentence of their comments into docs/ops.md. With --check it only says whether both are up to date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
@@ -8,20 +8,43 @@ import { families } from './ops.mjs';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const operations = families();
 
-const names = operations.map(
-  ({ family, ops }) => `| ${family} | ${ops.map(({ name }) => `\`${name}\``).join(', ')} |`,
-);
+/** A table of the families that have any of these ops. */
+const tableOf = (chosen) =>
+  [
+    '| family | ops |',
+    '| --- | --- |',
+    ...operations
+      .map(({ family, ops }) => [family, ops.map(({ name }) => name).filter(chosen)])
+      .filter(([, ops]) => ops.length > 0)
+      .map(([family, ops]) => `| ${family} | ${ops.map((name) => `\`${name}\``).join(', ')} |`),
+  ].join('\n');
+
+/** The text with `content` between the marks of that name. */
+function between(text, mark, content) {
+  const [start, end] = [`<!-- ${mark}:start -->`, `<!-- ${mark}:end -->`];
+  const [before, rest] = text.split(start);
+  const [, after] = rest.split(end);
+  return `${before}${start}\n\n${content}\n\n${end}${after}`;
+}
+
+const device = readFileSync(`${root}lib/cuda/ops.ts`, 'utf8');
+const onDevice = new Set([...device.matchAll(/^export const (\w+)/gm)].map(([, name]) => name));
 const readme = `${root}README.md`;
-const [before, rest] = readFileSync(readme, 'utf8').split('<!-- ops:start -->');
-const [, after] = rest.split('<!-- ops:end -->');
-const table = ['| family | ops |', '| --- | --- |', ...names].join('\n');
 
 const sections = operations.map(
   ({ family, ops }) =>
     `## ${family}\n\n${ops.map(({ name, description }) => `- \`${name}\`: ${description}.`).join('\n')}\n`,
 );
 const files = {
-  [readme]: `${before}<!-- ops:start -->\n\n${table}\n\n<!-- ops:end -->${after}`,
+  [readme]: between(
+    between(
+      readFileSync(readme, 'utf8'),
+      'ops',
+      tableOf(() => true),
+    ),
+    'cuda',
+    tableOf((name) => onDevice.has(name)),
+  ),
   [`${root}docs/ops.md`]: `# Ops\n\nSignatures, options and errors are in the comments that editors show.\n\n${sections.join('\n')}`,
 };
 

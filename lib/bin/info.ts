@@ -31,7 +31,12 @@ export function infoLines(): string[] {
     ['level', level],
     ['threads', String(facts.threads)],
     ['file', facts.binary],
-    ['CUDA', facts.cuda.available ? 'available' : `not available: ${facts.cuda.reason}`],
+    [
+      'CUDA',
+      facts.cuda.available
+        ? `${facts.cuda.device ?? 'a device'}, driver for CUDA ${facts.cuda.driver ?? 'unknown'}, ${facts.cuda.binary ?? ''}`
+        : `not available: ${facts.cuda.reason ?? ''}`,
+    ],
   ];
   return rows.map(([name, value]) => `${name.padEnd(12)}${value}`);
 }

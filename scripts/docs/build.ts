@@ -9,7 +9,7 @@ process.chdir(fileURLToPath(new URL('../../', import.meta.url)));
 const app = await Application.bootstrapWithPlugins({
   name: 'logitcore',
   includeVersion: true,
-  entryPoints: ['lib/index.ts', 'lib/promises.ts', 'lib/tfjs.ts'],
+  entryPoints: ['lib/index.ts', 'lib/promises.ts', 'lib/tfjs.ts', 'lib/cuda.ts'],
   tsconfig: 'tsconfig.lib.json',
   out: 'docs/site',
   readme: 'README.md',
@@ -17,6 +17,7 @@ const app = await Application.bootstrapWithPlugins({
     'docs/ops.md',
     'docs/architecture.md',
     'docs/numerics.md',
+    'docs/cuda-bounds.md',
     'bench/results/table.md',
     'CONTRIBUTING.md',
     'CHANGELOG.md',
@@ -56,6 +57,7 @@ const app = await Application.bootstrapWithPlugins({
   intentionallyNotExported: [
     ...['Exact', 'Numbers', 'Reduced', 'Simplify', 'When'],
     ...['AdaptedArguments', 'AnyOp', 'DifferentiableName', 'Native'],
+    ...['Backward', 'OptionsOf', 'Results', 'Student', 'Targeted'],
   ],
 });
 

@@ -1,0 +1,79 @@
+// Values of indices are checked on the device, and what is wrong with them is said by the next read.
+import type { OpRecord } from 'logitcore';
+import { synchronize } from 'logitcore/cuda';
+import { expect, test } from 'vitest';
+import { sameBits, sameResult } from '../support/compare.js';
+import { callOnDevice, deviceRecords, readAll, Tensors } from '../support/cuda-ops.js';
+import { deviceSample } from '../support/cuda-samples.js';
+import { describeCuda } from '../support/cuda.js';
+import type { Result } from '../support/invoke.js';
+import { rowCount, rowOf, rowOutputs } from '../support/rows.js';
+import { reductionsOf, unreduced, type Numbers, type Sample } from '../support/samples.js';
+
+const ignoreIndex = -100;
+/** The row whose index is replaced. */
+const at = 1;
+
+/** Every wrong index, in rows of every kind: several in a block, one in a block, one in several. */
+const widths = [2, 10, 33, 1000, 5000, 40_000];
+const wrongOnes = (width: number) => [width, -1, -99, -2147483648, 2147483647];
+
+function sampleOf(record: OpRecord, width: number, given: Readonly<Record<string, unknown>>) {
+  // The seed makes plain logits.
+  const made = deviceSample(record, width, 3, 7 * width);
+  return { ...made, options: { ...made.options, ignoreIndex, ...given } };
+}
+
+function withIndex(sample: Sample, name: string, index: number): Sample {
+  const { data, shape } = sample.inputs[name];
+  const changed = data.slice();
+  changed[at] = index;
+  return { ...sample, inputs: { ...sample.inputs, [name]: { data: changed, shape } } };
+}
+
+/** What a call gives, after the refusal of the first read. */
+async function refused(sample: Sample, message: string): Promise<Result> {
+  using tensors = new Tensors();
+  const result = tensors.run(sample, tensors.inputs(sample, 'f32'));
+  await expect(Object.values(result)[0]!.read()).rejects.toThrow(new RangeError(message));
+  return await readAll(result);
+}
+
+const allNaN = (values: Numbers): boolean => values.every((x) => Number.isNaN(x));
+
+describeCuda('an index out of range', () => {
+  for (const record of deviceRecords)
+    for (const { name } of record.inputs.filter(({ kind }) => kind === 'target')) {
+      const message = `${record.name}: ${name} holds an index out of range that is not ignoreIndex`;
+      test(`${record.name}: its row is NaN, the others are as ever`, async () => {
+        for (const width of widths)
+          for (const index of wrongOnes(width)) {
+            const good = withIndex(sampleOf(record, width, unreduced(record)), name, 0);
+            const before = await callOnDevice(good, 'f32');
+            const result = await refused(withIndex(good, name, index), message);
+            const rows = rowCount(good);
+            const old = new Map(rowOutputs(record, before));
+            for (const [output, values] of rowOutputs(record, result))
+              for (let i = 0; i < rows; i++) {
+                const row = rowOf(values, i, rows);
+                const where = `${output}, row ${i}, ${width} columns, index ${index}`;
+                if (i === at) expect(allNaN(row), where).toBe(true);
+                else expect(sameBits(row, rowOf(old.get(output)!, i, rows)), where).toBeUndefined();
+              }
+            expect(sameResult(await callOnDevice(good, 'f32'), before)).toBeUndefined();
+          }
+      });
+      test(`${record.name}: what is reduced over it is NaN`, async () => {
+        for (const given of reductionsOf(record)) {
+          const result = await refused(withIndex(sampleOf(record, 10, given), name, 10), message);
+          for (const value of Object.values(result))
+            if (typeof value === 'number') expect(value).toBeNaN();
+        }
+      });
+      test(`${record.name}: ignoreIndex is none`, async () => {
+        const sample = sampleOf(record, 10, unreduced(record));
+        await callOnDevice(withIndex(sample, name, ignoreIndex), 'f32');
+        await synchronize();
+      });
+    }
+});

@@ -1,0 +1,69 @@
+/** Samples for the device: what stands in the rows of logits, by a seed. */
+import type { OpRecord } from 'logitcore';
+import { hasColumns } from './cuda-ops.js';
+import { lettersOf, makeSample, type Numbers, type Sample } from './samples.js';
+
+export interface DeviceSample extends Sample {
+  /** What is special about its logits. */
+  readonly kind: Kind;
+}
+
+/** Logits of 1e4 and tiny ones are `wide`. */
+const kinds = ['plain', 'masked', 'wide', 'ties', 'constant', 'no class', 'no number'] as const;
+type Kind = (typeof kinds)[number];
+
+/** Where which entries are NaN depends on the way to them. Their losses are. */
+const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
+  decoupledKd: ['no class', 'no number'],
+};
+
+/** Few rows of long widths: the build for the CPU is slow. */
+export const rowsOf = (width: number): number => (width < 300 ? 5 : width < 5000 ? 2 : 1);
+
+const changes: Readonly<Partial<Record<Kind, (row: Numbers, at: number) => void>>> = {
+  ties: (row) => {
+    row.forEach((x, j) => (row[j] = Math.round(2 * x) / 2));
+  },
+  constant: (row, at) => row.fill(1.25 - (at % 5)),
+  // One row each; the others show that it stays there.
+  'no class': (row, at) => {
+    if (at === 0) row.fill(-Infinity);
+  },
+  'no number': (row, at) => {
+    if (at < 2) row[row.length >> 1] = at === 0 ? NaN : Infinity;
+  },
+};
+
+export function deviceSample(
+  record: OpRecord,
+  width: number,
+  rows: number,
+  seed: number,
+): DeviceSample {
+  const chosen = kinds[seed % kinds.length];
+  const kind = unsettled[record.name]?.includes(chosen) ? 'plain' : chosen;
+  const letters = lettersOf(record);
+  const sizes: Record<string, number | number[]> = {};
+  for (const letter of letters)
+    if (letter === '*') sizes[letter] = [letters.length > 1 ? rows : width];
+    else if (letter === 'n') sizes[letter] = rows;
+    // Outer sizes of a product.
+    else sizes[letter] = letter === 'i' || letter === 'q' ? rows + 1 : width;
+  const sample = makeSample(record, {
+    sizes,
+    seed,
+    options: seed % 5 === 0 ? 'default' : 'sampled',
+    optional: 'some',
+    ignored: seed % 3 !== 0,
+    values: kind === 'masked' || kind === 'wide' ? kind : 'plain',
+  });
+  const change = changes[kind];
+  if (change)
+    for (const { name, dims, domain } of record.inputs) {
+      if (domain !== 'any' || !hasColumns(dims) || !(name in sample.inputs)) continue;
+      const { data } = sample.inputs[name];
+      for (let at = 0; at * width < data.length; at++)
+        change(data.subarray(at * width, (at + 1) * width), at);
+    }
+  return { ...sample, kind };
+}

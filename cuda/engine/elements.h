@@ -25,6 +25,14 @@ struct ElementArguments {
   size_t total, columnCount;
 };
 
+LGC_DEVICE void writeElements(const Elements& to, size_t at, int count, const float* v) {
+  if (count == static_cast<int>(kEight)) {
+    writeEight(to.at, to.storage, at, at + 4, v);
+    return;
+  }
+  for (int e = 0; e < count; ++e) writeOne(to.at, to.storage, at + static_cast<size_t>(e), v[e]);
+}
+
 template <class D> LGC_KERNEL void eachElement(LGC_ARGUMENT ElementArguments a, const Prepared<D>* prepared) {
   const D d = prepared->definition;
   Sums<1> sum;
@@ -35,7 +43,7 @@ template <class D> LGC_KERNEL void eachElement(LGC_ARGUMENT ElementArguments a, 
     const int count = static_cast<int>(a.total - at < kEight ? a.total - at : kEight);
     float x[kElementInputs][kEight] = {}, out[kElementOutputs][kEight], losses[kEight];
     for (int k = 0; k < kElementInputs; ++k) {
-      if (a.inputs[k].at) readEight(a.inputs[k].at, a.inputs[k].storage, at, x[k]);
+      if (a.inputs[k].at) readEight(a.inputs[k].at, a.inputs[k].storage, at, at + 4, x[k]);
       if (a.integers[k])
         for (int e = 0; e < count; ++e) x[k][e] = static_cast<float>(a.integers[k][at + static_cast<size_t>(e)]);
     }
@@ -50,9 +58,9 @@ template <class D> LGC_KERNEL void eachElement(LGC_ARGUMENT ElementArguments a, 
       for (int k = 0; k < kElementOutputs; ++k) out[k][e] = written[k];
     }
     sum.next();
-    if (a.losses.at) writeEight(a.losses.at, a.losses.storage, at, losses, 0, count);
+    if (a.losses.at) writeElements(a.losses, at, count, losses);
     for (int k = 0; k < kElementOutputs; ++k)
-      if (a.outputs[k].at) writeEight(a.outputs[k].at, a.outputs[k].storage, at, out[k], 0, count);
+      if (a.outputs[k].at) writeElements(a.outputs[k], at, count, out[k]);
   }
   if (!a.sums) return;
   sum.fold();

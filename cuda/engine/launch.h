@@ -15,7 +15,7 @@ struct Launch {
 
 #if defined(__CUDACC__)
 template <class... P, class... A> void launch(DeviceCall& call, const Launch& l, void (*kernel)(P...), const A&... arguments) {
-  if (call.failure != cudaSuccess || call.outOfMemory || l.blocks == 0) return;
+  if (call.failure != cudaSuccess || call.outOfMemory || call.error[0] || l.blocks == 0) return;
   if (l.shared > 48 * 1024)
     call.failure = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(l.shared));
   cudaLaunchConfig_t config{};
@@ -35,7 +35,7 @@ template <class... P, class... A> void launch(DeviceCall& call, const Launch& l,
 }
 #else
 template <class... P, class... A> void launch(DeviceCall& call, const Launch& l, void (*kernel)(P...), const A&... arguments) {
-  if (call.failure != cudaSuccess || call.outOfMemory || l.blocks == 0) return;
+  if (call.failure != cudaSuccess || call.outOfMemory || call.error[0] || l.blocks == 0) return;
   ::emulate::Machine::of().launch(static_cast<unsigned>(l.blocks), l.threads, l.cluster, l.shared, [&] { kernel(P(arguments)...); });
 }
 #endif

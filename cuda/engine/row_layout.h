@@ -19,6 +19,9 @@ constexpr size_t kRowBytes = 70 * 1024, kPairBytes = 104 * 1024;
 constexpr unsigned kMostCluster = 8;                       // that every device with clusters has
 constexpr size_t kControlBytes = sizeof(TeamRoom) + 1024;  // at most, besides the rows
 
+// Columns are counted in 32 bits, with room for what a row's chunks have beyond its ends.
+constexpr size_t kMostColumnsOfRow = kNoColumn - 64;
+
 inline unsigned powerOf2(size_t x) {
   unsigned p = 1;
   while (p < x) p *= 2;
@@ -34,6 +37,8 @@ inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t cont
   l.columns = call.columns;
   l.storage = call.storage;
   l.cluster = 1;
+  if (call.columns > kMostColumnsOfRow && !call.error[0])
+    __builtin_snprintf(call.error, sizeof call.error, "rows of %zu columns, expected at most %zu on a device", call.columns, kMostColumnsOfRow);
   const size_t c = call.columns, chunks = (c + kEight - 1) / kEight;
   if (chunks <= 256) {
     // Eight to sixteen entries a thread, up to a warp.

@@ -57,11 +57,11 @@ template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT Los
   if (canSmooth && smooth) {
     Sums<1> shift;
     const float top = static_cast<float>(f.max);
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high) {
-          const float w = a.classWeight ? a.classWeight[first + e] : 1.0f;
+        if (chunk.has(e)) {
+          const float w = a.classWeight ? a.classWeight[chunk.column(e)] : 1.0f;
           shift.add(0, w == 0 ? 0.0f : w * ((capped(v[0][e]) - top) * scale));
         }
       shift.next();
@@ -77,20 +77,20 @@ template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT Los
     const float origin = rows.reads() ? rows.entry(0, withoutTarget && y == 0 && c > 1 ? 1 : 0) : 0.0f;
     const double counted = static_cast<double>(withoutTarget ? c - 1 : c), divisor = counted == 0 ? 1.0 : counted;
     Sums<1> away;
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high && counts(first + e)) away.add(0, v[0][e] - origin);
+        if (chunk.has(e) && counts(chunk.column(e))) away.add(0, v[0][e] - origin);
       away.next();
     });
     away.fold();
     rows.team.sum(away.total);
     const float centre = static_cast<float>(static_cast<double>(origin) + away.total[0] / divisor);
     Sums<2> spread;
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high && counts(first + e)) {
+        if (chunk.has(e) && counts(chunk.column(e))) {
           const float x = v[0][e] - centre;
           spread.add(0, x);
           spread.add(1, x * x);
@@ -143,22 +143,22 @@ template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT Los
         capSlope = fma(-t, t, 1.0);
       }
       const float atTarget = static_cast<float>(k.atTarget * capSlope);
-      rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+      rows.each([&](const auto& chunk, float(*v)[kEight]) {
         float out[kEight];
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
-          if (e < low || e >= high) continue;
+          if (!chunk.has(e)) continue;
           const float x = capped(v[0][e]);
           float g = moments ? fma(x - centre, slope, constant) : 0.0f;
           if (exponentials) g = moments ? fma(power2((x - top) * unit), factor, g) : power2((x - top) * unit) * factor;
-          if (canSmooth && smooth) g = fma(cw, a.classWeight ? a.classWeight[first + e] : 1.0f, g);
+          if (canSmooth && smooth) g = fma(cw, a.classWeight ? a.classWeight[chunk.column(e)] : 1.0f, g);
           if (capping) {
             const float t = x / cap;
             g = g * fnma(t, t, 1.0f);
           }
-          out[e] = targeted && static_cast<unsigned>(first + e) == y ? atTarget : g;
+          out[e] = targeted && static_cast<unsigned>(chunk.column(e)) == y ? atTarget : g;
         }
-        rows.write(a.gradient, first, out);
+        rows.write(a.gradient, chunk, out);
       });
     }
   }

@@ -53,14 +53,14 @@ template <int count, int N, class R> LGC_DEVICE void rowSums(Rows<N>& rows, floa
   float origin[count];
   LGC_UNROLL
   for (int k = 0; k < count; ++k) top[k] = {-__builtin_huge_valf(), 0x7fffffffu};
-  rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+  rows.each([&](const auto& chunk, float(*v)[kEight]) {
     LGC_UNROLL
     for (int e = 0; e < static_cast<int>(kEight); ++e) {
-      if (e < low || e >= high) continue;
+      if (!chunk.has(e)) continue;
       LGC_UNROLL
       for (int k = 0; k < count; ++k) {
         const float x = read(v[k][e]);
-        if (x > top[k].value) top[k] = {x, static_cast<unsigned>(first + e)};
+        if (x > top[k].value) top[k] = {x, static_cast<unsigned>(chunk.column(e))};
       }
     }
   });
@@ -73,14 +73,14 @@ template <int count, int N, class R> LGC_DEVICE void rowSums(Rows<N>& rows, floa
   }
   Sums<count> sums;
   const float unit = scale * kPerNat;
-  rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+  rows.each([&](const auto& chunk, float(*v)[kEight]) {
     LGC_UNROLL
     for (int e = 0; e < static_cast<int>(kEight); ++e) {
-      if (e < low || e >= high) continue;
+      if (!chunk.has(e)) continue;
       LGC_UNROLL
       for (int k = 0; k < count; ++k) {
         const float power = power2((read(v[k][e]) - origin[k]) * unit);
-        sums.add(k, static_cast<unsigned>(first + e) == top[k].index ? 0.0f : power);
+        sums.add(k, static_cast<unsigned>(chunk.column(e)) == top[k].index ? 0.0f : power);
       }
     }
     sums.next();

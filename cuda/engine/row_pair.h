@@ -39,17 +39,17 @@ template <class D> struct PairTeam {
   PairSide<double> side[2];
   PairRowOf row[2];
 
-  LGC_DEVICE bool left(int first, int e) const { return targeted && static_cast<unsigned>(first + e) == hole; }
+  LGC_DEVICE bool left(int column) const { return targeted && static_cast<unsigned>(column) == hole; }
 
   LGC_DEVICE void findTops() {
     Placed top[2] = {{-__builtin_huge_valf(), 0x7fffffffu}, {-__builtin_huge_valf(), 0x7fffffffu}};
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (e < low || e >= high || left(first, e)) continue;
+        if (!chunk.has(e) || left(chunk.column(e))) continue;
         LGC_UNROLL
         for (int k = 0; k < 2; ++k)
-          if (v[k][e] > top[k].value) top[k] = {v[k][e], static_cast<unsigned>(first + e)};
+          if (v[k][e] > top[k].value) top[k] = {v[k][e], static_cast<unsigned>(chunk.column(e))};
       }
     });
     LGC_UNROLL
@@ -98,10 +98,10 @@ template <class D> struct PairTeam {
   }
   // f(side, entry) of all that are not masked.
   template <class F> LGC_DEVICE void eachEntry(F&& f) const {
-    rows.each([&](int, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (e < low || e >= high) continue;
+        if (!chunk.has(e)) continue;
         LGC_UNROLL
         for (int k = 0; k < 2; ++k)
           if (v[k][e] != -__builtin_huge_valf()) f(k, static_cast<double>(v[k][e]));
@@ -123,11 +123,11 @@ template <class D> struct PairTeam {
   LGC_DEVICE PairFacts<double> facts(bool covariance) {
     constexpr float masked = -__builtin_huge_valf(), infinite = __builtin_huge_valf();
     Sums<kPairSums> sums;
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (e < low || e >= high || left(first, e)) continue;
-        const unsigned j = static_cast<unsigned>(first + e);
+        if (!chunk.has(e) || left(chunk.column(e))) continue;
+        const unsigned j = static_cast<unsigned>(chunk.column(e));
         const float u = v[0][e], t = v[1][e];
         float wx = row[0].of(u);
         const float wy = row[1].of(t), px = exponential(wx), py = exponential(wy);
@@ -148,10 +148,10 @@ template <class D> struct PairTeam {
     if (covariance) {
       const float mean = static_cast<float>(f.gap + f.crossed), gap = static_cast<float>(f.gap);
       Sums<1> covered;
-      rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+      rows.each([&](const auto& chunk, float(*v)[kEight]) {
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
-          if (e < low || e >= high || left(first, e) || v[1][e] == masked) continue;
+          if (!chunk.has(e) || left(chunk.column(e)) || v[1][e] == masked) continue;
           const float wx = row[0].of(v[0][e]), wy = row[1].of(v[1][e]);
           covered.add(0, exponential(wy) * (wy - mean) * (wy - wx - gap));
         }
@@ -172,20 +172,20 @@ template <class D> struct PairTeam {
     // What rounding the mean to float left out.
     const float rest = static_cast<float>(g.linear == 0 ? 0.0 : g.linear * (centred - g.mean));
     const float atTop = static_cast<float>(g.atTop), atTarget = static_cast<float>(g.atTarget);
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       float line[kEight];
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (e < low || e >= high) continue;
-        const unsigned j = static_cast<unsigned>(first + e);
+        if (!chunk.has(e)) continue;
+        const unsigned j = static_cast<unsigned>(chunk.column(e));
         const float u = v[0][e];
         float x = fma(exponential(row[0].of(u)), student, exponential(row[1].of(v[1][e])) * teacher);
         if (d.scaling.standardize) x = fma(u * row[0].grain - centre, slope, x + rest);
         if (u == masked) x = 0;
         if (j == row[0].argMax && row[0].argMax == row[1].argMax) x = atTop;
-        line[e] = left(first, e) ? atTarget : x;
+        line[e] = left(chunk.column(e)) ? atTarget : x;
       }
-      rows.write(out, first, line);
+      rows.write(out, chunk, line);
     });
   }
 };

@@ -64,13 +64,13 @@ LGC_DEVICE void sweepFrom(const D& d, Rows<N>& rows, const LaneReader<D, N>& rea
     constexpr int sums = D::sums[S];
     const typename D::Row row = *shared;
     SweepSums<HasWideSums<D>::value, sums> acc;
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (e < low || e >= high) continue;
+        if (!chunk.has(e)) continue;
         Lane<float> lane;
         float term[kMaxSums];
-        reader.read(first + e, v, e, lane);
+        reader.read(chunk.column(e), v, e, lane);
         d.template terms<S>(row, lane, term);
         for (int k = 0; k < sums; ++k) acc.add(k, term[k]);
       }
@@ -99,10 +99,10 @@ void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
   unsigned pivot = a.marks.read(rows);
   if (pivotInput >= 0) {
     Placed top{-__builtin_huge_valf(), 0x7fffffffu};
-    rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+    rows.each([&](const auto& chunk, float(*v)[kEight]) {
       for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (e >= low && e < high && v[pivotInput < 0 ? 0 : pivotInput][e] > top.value)
-          top = {v[pivotInput < 0 ? 0 : pivotInput][e], static_cast<unsigned>(first + e)};
+        if (chunk.has(e) && v[pivotInput < 0 ? 0 : pivotInput][e] > top.value)
+          top = {v[pivotInput < 0 ? 0 : pivotInput][e], static_cast<unsigned>(chunk.column(e))};
     });
     top = rows.team.largest(top);
     pivot = top.value == -__builtin_huge_valf() ? 0 : top.index;
@@ -141,14 +141,14 @@ void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
       const Row row = *room.mine;
       float target = 0;
       if constexpr (HasTargetFix<D>::value) target = static_cast<float>(d.atTarget(row));
-      rows.each([&](int first, auto low, auto high, float(*v)[kEight]) {
+      rows.each([&](const auto& chunk, float(*v)[kEight]) {
         float out[W ? W : 1][kEight];
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
-          if (e < low || e >= high) continue;
+          if (!chunk.has(e)) continue;
           Lane<float> lane;
           float lanes_[kMaxOutputs] = {};
-          reader.read(first + e, v, e, lane);
+          reader.read(chunk.column(e), v, e, lane);
           d.write(row, lane, lanes_);
           if (HasTargetFix<D>::value && lane.isPivot) lanes_[0] = target;
           LGC_UNROLL
@@ -156,7 +156,7 @@ void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
         }
         LGC_UNROLL
         for (int k = 0; k < W; ++k)
-          if (a.written[k]) rows.write(a.written[k], first, out[k]);
+          if (a.written[k]) rows.write(a.written[k], chunk, out[k]);
       });
     }
   }

@@ -10,6 +10,7 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 constexpr int kRowInputs = kMaxRowInputs;
+constexpr int kNoColumn = 0x7ffffff0;
 
 // How rows are dealt out, the same for all blocks of a launch.
 struct RowLayout {
@@ -28,8 +29,18 @@ struct RowInputs {
 // What becomes of a row: it counts, it is left out (loss and gradient 0), or its target is none (NaN, and the call has failed).
 enum class Fate : unsigned char { kept, dropped, lost };
 
-template <int I> struct Constant {
-  LGC_DEVICE constexpr operator int() const { return I; }
+// Eight entries of a row that a thread has at a time, four by four. Of float32 the second four lie as far away as the team reaches with its
+// first, so that the lanes of a warp read and write whole lines; of halves they are neighbours.
+struct Chunk {
+  int near, far;  // columns
+  int columns;    // of the row; what lies before it or behind is not the row's
+  LGC_DEVICE int column(int e) const { return (e < 4 ? near : far - 4) + e; }
+  LGC_DEVICE bool has(int e) const { return column(e) >= 0 && column(e) < columns; }
+  LGC_DEVICE bool whole() const { return near >= 0 && far <= columns - 4; }
+};
+// One that has all of them: nothing is asked for each.
+struct WholeChunk : Chunk {
+  LGC_DEVICE constexpr bool has(int) const { return true; }
 };
 
 // N: the row inputs.
@@ -74,31 +85,35 @@ template <int N> class Rows {
 
   LGC_DEVICE bool reads() const { return inside && fate == Fate::kept; }
 
-  // f(first, low, high, v): entries first + e of the row with low <= e < high, v[k][e] those of input k. The bounds of a whole chunk are
-  // constants, so that nothing is asked for each of its entries.
+  // f(chunk, v): v[k][e] is the entry of input k in column chunk.column(e), of those that the chunk has.
   template <class F> LGC_DEVICE void each(F&& f) const {
     if (!reads()) return;
-    for (unsigned q = begin_ + team.rank; q < end_; q += team.size) {
+    eachChunk([&](const Chunk& chunk, size_t near, size_t far) {
       float v[N][kEight];
-      const size_t at = base_ + static_cast<size_t>(q) * kEight;
       LGC_UNROLL
-      for (int k = 0; k < N; ++k) readEight(source_[k], shape.storage, at - origin_, v[k]);
-      const int first = static_cast<int>(q * kEight) - static_cast<int>(skip_);
-      if (first >= 0 && first + static_cast<long long>(kEight) <= static_cast<long long>(shape.columns))
-        f(first, Constant<0>{}, Constant<static_cast<int>(kEight)>{}, v);
+      for (int k = 0; k < N; ++k) readEight(source_[k], shape.storage, near - origin_, far - origin_, v[k]);
+      if (chunk.whole())
+        f(WholeChunk{chunk}, v);
       else
-        f(first, low(first), high(first), v);
-    }
+        f(chunk, v);
+    });
   }
-  // Eight entries of an output, where `first` is as each() gave it.
-  LGC_DEVICE void write(void* out, int first, const float* v) const {
-    writeEight(out, shape.storage, base_ + static_cast<size_t>(first + static_cast<int>(skip_)), v, low(first), high(first));
+  // Entries of an output, in the columns of a chunk.
+  LGC_DEVICE void write(void* out, const Chunk& chunk, const float* v) const {
+    const size_t start = base_ + skip_;
+    if (chunk.whole()) {
+      writeEight(out, shape.storage, start + static_cast<size_t>(chunk.near), start + static_cast<size_t>(chunk.far), v);
+      return;
+    }
+    LGC_UNROLL
+    for (int e = 0; e < static_cast<int>(kEight); ++e)
+      if (chunk.has(e)) writeOne(out, shape.storage, start + static_cast<size_t>(chunk.column(e)), v[e]);
   }
   LGC_DEVICE void fill(void* out, float value) const {
     if (!inside) return;
     float v[kEight];
     for (float& x : v) x = value;
-    for (unsigned q = begin_ + team.rank; q < end_; q += team.size) write(out, static_cast<int>(q * kEight) - static_cast<int>(skip_), v);
+    eachChunk([&](const Chunk& chunk, size_t, size_t) { write(out, chunk, v); });
   }
   // An entry of this row, from the array itself: before anything is written in place of it.
   LGC_DEVICE float entry(int input, size_t j) const { return readOne(inputs_.at[input], shape.storage, row * shape.columns + j); }
@@ -109,12 +124,19 @@ template <int N> class Rows {
   const void* source_[N];
   size_t base_, origin_;  // entry of the arrays from which chunks count, and the entry at which the copies begin
   unsigned skip_;         // entries of the first chunk that belong to the row before
-  unsigned begin_, end_;  // chunks of this block
+  unsigned begin_, end_;  // eights of entries of this block
 
-  LGC_DEVICE int low(int first) const { return first < 0 ? -first : 0; }
-  LGC_DEVICE int high(int first) const {
-    const long long left = static_cast<long long>(shape.columns) - first;
-    return left < static_cast<long long>(kEight) ? static_cast<int>(left) : static_cast<int>(kEight);
+  // f(chunk, near, far), both as entries of the arrays; far is near where the block has no second four.
+  template <class F> LGC_DEVICE void eachChunk(F&& f) const {
+    const bool wide = shape.storage == Storage::f32;
+    const unsigned unit = wide ? 4 : 8, apart = wide ? 4 * team.size : 4, step = 8 * team.size;
+    const int before = static_cast<int>(skip_), end = static_cast<int>(shape.columns);
+    for (unsigned near = begin_ * kEight + team.rank * unit; near < end_ * kEight; near += step) {
+      const unsigned far = near + apart;
+      const bool both = far < end_ * kEight;
+      const Chunk chunk{static_cast<int>(near) - before, both ? static_cast<int>(far) - before : kNoColumn, end};
+      f(chunk, base_ + near, base_ + (both ? far : near));
+    }
   }
 };
 

@@ -69,7 +69,8 @@ class Selection {
     const KeyOrder<float> order = largestFirst<float>();
     for (unsigned q = threadIdx.x; q < chunks; q += kSelectThreads) {
       float v[kEight];
-      readEight(a_.row, a_.storage, start_ - skip_ + static_cast<size_t>(q) * kEight, v);
+      const size_t at = start_ - skip_ + static_cast<size_t>(q) * kEight;
+      readEight(a_.row, a_.storage, at, at + 4, v);
       const long long first = static_cast<long long>(q) * kEight - skip_;
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {

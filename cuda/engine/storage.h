@@ -42,43 +42,35 @@ LGC_DEVICE void writeOne(void* p, Storage s, size_t i, float x) {
     static_cast<unsigned short*>(p)[i] = narrow(s, x);
 }
 
-// Eight from entry i on, which is a multiple of eight; memory is the device's or that of the block.
-LGC_DEVICE void readEight(const void* p, Storage s, size_t i, float* v) {
-  const Sixteen* from = reinterpret_cast<const Sixteen*>(static_cast<const char*>(p) + i * bytesOf(s));
+// Four from entry `near` on, which is a multiple of four, and four from `far`. Of halves the two are neighbours, and one read.
+LGC_DEVICE void readEight(const void* p, Storage s, size_t near, size_t far, float* v) {
   if (s == Storage::f32) {
-    const Sixteen a = from[0], b = from[1];
+    const Sixteen a = reinterpret_cast<const Sixteen*>(p)[near / 4], b = reinterpret_cast<const Sixteen*>(p)[far / 4];
     for (int k = 0; k < 4; ++k) {
       v[k] = fromBits(static_cast<std::uint32_t>(a.word[k]));
       v[k + 4] = fromBits(static_cast<std::uint32_t>(b.word[k]));
     }
     return;
   }
-  const Sixteen a = from[0];
+  const Sixteen a = reinterpret_cast<const Sixteen*>(p)[near / 8];
   for (int k = 0; k < 4; ++k) {
     v[2 * k] = widen(s, static_cast<unsigned short>(a.word[k] & 0xffff));
     v[2 * k + 1] = widen(s, static_cast<unsigned short>(a.word[k] >> 16));
   }
 }
-// Those of the eight that lie in [low, high).
-LGC_DEVICE void writeEight(void* p, Storage s, size_t i, const float* v, int low, int high) {
-  if (low > 0 || high < static_cast<int>(kEight)) {
-    for (int k = 0; k < static_cast<int>(kEight); ++k)
-      if (k >= low && k < high) writeOne(p, s, i + static_cast<size_t>(k), v[k]);
-    return;
-  }
-  Sixteen* to = reinterpret_cast<Sixteen*>(static_cast<char*>(p) + i * bytesOf(s));
+LGC_DEVICE void writeEight(void* p, Storage s, size_t near, size_t far, const float* v) {
   Sixteen a, b;
   if (s == Storage::f32) {
     for (int k = 0; k < 4; ++k) {
       a.word[k] = toBits(v[k]);
       b.word[k] = toBits(v[k + 4]);
     }
-    to[0] = a;
-    to[1] = b;
+    reinterpret_cast<Sixteen*>(p)[near / 4] = a;
+    reinterpret_cast<Sixteen*>(p)[far / 4] = b;
     return;
   }
   for (int k = 0; k < 4; ++k) a.word[k] = static_cast<unsigned>(narrow(s, v[2 * k])) | static_cast<unsigned>(narrow(s, v[2 * k + 1])) << 16;
-  to[0] = a;
+  reinterpret_cast<Sixteen*>(p)[near / 8] = a;
 }
 
 // Copies of 16 bytes from the device's memory to that of the block, which arrive while the thread goes on.

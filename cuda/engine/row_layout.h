@@ -38,7 +38,8 @@ inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t cont
   l.storage = call.storage;
   l.cluster = 1;
   if (call.columns > kMostColumnsOfRow && !call.error[0])
-    __builtin_snprintf(call.error, sizeof call.error, "rows of %zu columns, expected at most %zu on a device", call.columns, kMostColumnsOfRow);
+    __builtin_snprintf(call.error, sizeof call.error, "rows of %zu columns, expected at most %zu on a device", call.columns,
+                       kMostColumnsOfRow);
   const size_t c = call.columns, chunks = (c + kEight - 1) / kEight;
   if (chunks <= 256) {
     // Eight to sixteen entries a thread, up to a warp.

@@ -2,45 +2,18 @@
 // process must live. Arguments: the addon's file, a seed, a number of calls. Prints how many calls threw and how many ran.
 'use strict';
 
+const { oddNumbers, random } = require('./garbage.cjs');
+
 const { structuredClone } = globalThis;
 const [, , file, seedText, countText] = process.argv;
 const addon = require(file);
 
-let state = Number(seedText) | 0;
-const bits = () => {
-  state = (state + 0x9e3779b9) | 0;
-  let z = state;
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-  return (z ^ (z >>> 15)) >>> 0;
-};
-const below = (n) => bits() % n;
-const pick = (list) => list[below(list.length)];
-
+const { below, pick } = random(seedText);
 const { records } = addon;
 const slots = 9;
 const f32 = 0;
 const i32 = 3;
 const f64 = 4;
-const oddNumbers = [
-  NaN,
-  Infinity,
-  -Infinity,
-  -1,
-  0,
-  -0,
-  0.5,
-  1,
-  2,
-  3,
-  8,
-  9,
-  2 ** 31,
-  2 ** 40,
-  2 ** 53,
-  1e300,
-  5e-324,
-];
 const oddValues = [
   undefined,
   null,

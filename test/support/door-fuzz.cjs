@@ -3,45 +3,17 @@
 // how many ran.
 'use strict';
 
+const { oddNumbers, random } = require('./garbage.cjs');
+
 const { structuredClone } = globalThis;
 const [, , file, seedText, countText] = process.argv;
 const addon = require(file);
 
-let state = Number(seedText) | 0;
-const bits = () => {
-  state = (state + 0x9e3779b9) | 0;
-  let z = state;
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-  return (z ^ (z >>> 15)) >>> 0;
-};
-const below = (n) => bits() % n;
-const pick = (list) => list[below(list.length)];
-
+const { below, pick } = random(seedText);
 const { records } = addon;
 const slots = 9;
 const frameLength = (r) => r.inputs.length * slots + 2 * r.options.length + r.outputs.length;
 
-const oddNumbers = [
-  NaN,
-  Infinity,
-  -Infinity,
-  -1,
-  0,
-  -0,
-  0.5,
-  1,
-  2,
-  3,
-  8,
-  9,
-  2 ** 31,
-  2 ** 32,
-  2 ** 53,
-  1e300,
-  -1e300,
-  5e-324,
-];
 const types = [
   Int8Array,
   Uint8Array,

@@ -12,7 +12,6 @@ template <bool Log, class T> struct SoftmaxRest;
 template <class T> struct SoftmaxRest<false, T> : Scaling<T> {
   SoftmaxRest() = default;
   SoftmaxRest(const T*, T* y, double, double normaliser, double, const double* factors) : Scaling<T>{y, normaliser, factors} {}
-  template <class V> LGC_FN static V normaliserOf(V others) { return broadcast<V>(1) / (broadcast<V>(1) + others); }
 };
 // (x - max) - log(sum): x - lse would lose the normaliser of logits beyond 1e4.
 template <class T> struct SoftmaxRest<true, T> {
@@ -21,7 +20,6 @@ template <class T> struct SoftmaxRest<true, T> {
   T* y = nullptr;
   W top = broadcast<W>(0), scale = top, minusLogSum = top;
   SoftmaxRest() = default;
-  template <class V> LGC_FN static V normaliserOf(V others) { return -log1p(others); }
   SoftmaxRest(const T* logits, T* out, double max, double normaliser, double inverseTemperature, const double*)
       : x(logits),
         y(out),
@@ -39,7 +37,9 @@ template <class T> struct SoftmaxRest<true, T> {
   LGC_FN void part(size_t i, size_t count) const { storeFirst(y + i, map(loadFirst<W>(x + i, count, 0)), count); }
 };
 
-template <bool Log, class T> struct SoftmaxRows {
+// D: a definition with the record of the op; log says which of the two it is.
+template <class D, class T> struct SoftmaxRows {
+  static constexpr bool Log = D::log;
   using W = Vec<T>;
   using Rest = SoftmaxRest<Log, T>;
   static constexpr size_t L = lanes<W>;
@@ -61,11 +61,11 @@ template <bool Log, class T> struct SoftmaxRows {
       const W missing = select(s.max == broadcast<W>(-__builtin_huge_val()), broadcast<W>(__builtin_nan("")), s.others);
       for (int k = 0; k < H::count; ++k) {
         const f64x8 others = H::get(missing, k);
-        h[k] = Log ? log1p(others) : broadcast<f64x8>(1) / (broadcast<f64x8>(1) + others);
+        h[k] = D::normaliserOf(others);
       }
       const W m = H::join(h);
       for (size_t j = 0; j < c; ++j) {
-        const W v = Log ? (load<W>(x + j * L) - s.max) * broadcast<W>(scale) - m : load<W>(e + j * L) * m;
+        const W v = Log ? (load<W>(x + j * L) - s.max) * broadcast<W>(scale) + m : load<W>(e + j * L) * m;
         store(e + j * L, v);
       }
       transposeOut(e, c, count, out + base * c);
@@ -78,7 +78,7 @@ template <bool Log, class T> struct SoftmaxRows {
     const RowSum s =
         rowSum<!Log>(Plain<T>{x}, c, inverseTemperature, Log ? Destination<T>{} : Destination<T>{y, spare}, blocks, factors, beside);
     const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
-    return Rest(x, y, s.max, Rest::normaliserOf(others), inverseTemperature, factors);
+    return Rest(x, y, s.max, D::normaliserOf(others), inverseTemperature, factors);
   }
 
   void shortRows(size_t begin, size_t end) const {
@@ -101,7 +101,7 @@ template <bool Log, class T> struct SoftmaxRows {
       const f64x8 adjust = group.adjust(), top = load<f64x8>(group.max);
       f64x8 others = group.others(adjust);
       others = select(top == broadcast<f64x8>(-__builtin_huge_val()), broadcast<f64x8>(__builtin_nan("")), others);
-      store(normaliser, Rest::normaliserOf(others));
+      store(normaliser, D::normaliserOf(others));
       store(adjusts, adjust);
       for (size_t r = 0; r < count; ++r) {
         // One block: what its exponentials are short of goes into the slope.
@@ -128,12 +128,11 @@ template <bool Log, class T> struct SoftmaxRows {
   }
 };
 
-// D: a definition with the record of the op; log says which of the two it is.
 template <class D> struct SoftmaxOp {
   static constexpr const Record& record = D::record;
 
   template <class T> static void run(Call& call) {
-    using Engine = SoftmaxRows<D::log, T>;
+    using Engine = SoftmaxRows<D, T>;
     Engine e{call, LGC_INPUT(T, call, logits), LGC_OUTPUT(T, call, out), call.columns, 1.0 / LGC_OPTION(call, temperature)};
     const size_t n = call.rows, c = call.columns;
     if (c <= kTinyColumns) {

@@ -89,7 +89,6 @@ Failure placeNumbers(const Plan& plan, const double* frame, const Operands& oper
 
 DeviceFacts factsOf(const Device& device) {
   DeviceFacts facts;
-  facts.multiprocessors = device.facts.multiProcessorCount;
   facts.sharedBytes = device.facts.sharedMemPerBlockOptin;
   facts.clusters = device.facts.major >= 9;
   return facts;

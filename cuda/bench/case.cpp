@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "../../cpp/engine/members.h"
 #include "../../test/native/random.h"
 
 namespace logitcore {
@@ -10,7 +11,7 @@ namespace {
 
 constexpr double kSelected = 64;
 
-bool hasColumns(const char* dims) { return std::strcmp(dims, "n,c") == 0 || std::strcmp(dims, "*,c") == 0; }
+using LOGITCORE_LEVEL::hasColumns;
 size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 // A call's memory while its kernels are put on the stream, as the addon has it.
@@ -108,7 +109,6 @@ Case::Case(const BenchOp& b, const Op& o, Device& d, Storage s, size_t n, size_t
   set("k", kSelected);
   for (const Place& p : layout.places)
     if (p.isInput) call_.inputLength[p.index] = p.count;
-  facts_.multiprocessors = device.facts.multiProcessorCount;
   facts_.sharedBytes = device.facts.sharedMemPerBlockOptin;
   facts_.clusters = device.facts.major >= 9;
   const auto allocate = [&](size_t bytes) {

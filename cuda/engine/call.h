@@ -14,7 +14,6 @@ enum class Storage : uint8_t { f32, bf16, f16 };
 
 // What launches depend on, asked once a device.
 struct DeviceFacts {
-  int multiprocessors = 1;
   size_t sharedBytes = 48 * 1024;  // that a block may ask for
   bool clusters = false;           // blocks that share their memory (compute capability 9.0)
 };

@@ -8,7 +8,6 @@ namespace LOGITCORE_LEVEL {
 
 struct RowLaunch {
   RowLayout layout;
-  RowInputs inputs{};
   Launch launch;
 };
 
@@ -32,7 +31,6 @@ inline unsigned powerOf2(size_t x) {
 inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t control) {
   RowLaunch r{};
   RowLayout& l = r.layout;
-  r.inputs = inputs;
   l.rows = call.rows;
   l.columns = call.columns;
   l.storage = call.storage;

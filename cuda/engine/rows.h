@@ -117,7 +117,6 @@ template <int N> class Rows {
   }
   // An entry of this row, from the array itself: before anything is written in place of it.
   LGC_DEVICE float entry(int input, size_t j) const { return readOne(inputs_.at[input], shape.storage, row * shape.columns + j); }
-  LGC_DEVICE void writeEntry(void* out, size_t j, float x) const { writeOne(out, shape.storage, row * shape.columns + j, x); }
 
  private:
   const RowInputs& inputs_;

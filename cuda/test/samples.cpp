@@ -3,11 +3,12 @@
 #include <cstring>
 
 #include "../../cpp/addon/plan.h"
+#include "../../cpp/engine/members.h"
 
 namespace logitcore {
 namespace {
 
-bool hasColumns(const char* dims) { return std::strcmp(dims, "n,c") == 0 || std::strcmp(dims, "*,c") == 0; }
+using LOGITCORE_LEVEL::hasColumns;
 DType typeOf(Storage s) { return s == Storage::f32 ? DType::f32 : s == Storage::bf16 ? DType::bf16 : DType::f16; }
 
 Sample* current = nullptr;
@@ -163,7 +164,6 @@ Sample::Sample(const Op& op, size_t rows, size_t columns, Storage storage, unsig
     if (!a.device) upload(a);
     call_.outputs[i] = a.device;
   }
-  facts_.multiprocessors = device_->facts.multiProcessorCount;
   facts_.sharedBytes = device_->facts.sharedMemPerBlockOptin;
   facts_.clusters = device_->facts.major >= 9;
   call_.storage = storage;

@@ -50,22 +50,24 @@ function hasTwin(plan: Plan, index: number): boolean {
 }
 
 // Masks and lists of numbers come in more types than kernels take; both are short beside the logits they go with.
+export function readNumbers(plan: Plan, input: InputPlan, value: unknown): Operand<Float64Array> {
+  // A proxy is an instance of what it stands for, but cannot be read as one.
+  const isView =
+    ArrayBuffer.isView(value) && (value instanceof Float32Array || value instanceof Float64Array);
+  if (!isView && !Array.isArray(value))
+    throw new TypeError(
+      `${plan.name}: ${input.label} must be an array of numbers, a Float32Array or a Float64Array, got ${kindOf(value)}`,
+    );
+  if (isView) checkAttached(plan.name, input.label, value);
+  const data = Float64Array.from(value as ArrayLike<unknown>, (x, at) => {
+    if (typeof x === 'number') return x;
+    throw new TypeError(`${plan.name}: ${input.label}[${at}] must be a number, got ${kindOf(x)}`);
+  });
+  return { data, rank: 1, shape: [data.length] };
+}
+
 export function readInput(plan: Plan, input: InputPlan, value: unknown): Operand {
-  if (input.kind === 'numbers') {
-    // A proxy is an instance of what it stands for, but cannot be read as one.
-    const isView =
-      ArrayBuffer.isView(value) && (value instanceof Float32Array || value instanceof Float64Array);
-    if (!isView && !Array.isArray(value))
-      throw new TypeError(
-        `${plan.name}: ${input.label} must be an array of numbers, a Float32Array or a Float64Array, got ${kindOf(value)}`,
-      );
-    if (isView) checkAttached(plan.name, input.label, value);
-    const data = Float64Array.from(value as ArrayLike<unknown>, (x, at) => {
-      if (typeof x === 'number') return x;
-      throw new TypeError(`${plan.name}: ${input.label}[${at}] must be a number, got ${kindOf(x)}`);
-    });
-    return { data, rank: 1, shape: [data.length] };
-  }
+  if (input.kind === 'numbers') return readNumbers(plan, input, value);
   if (input.kind === 'mask' && Array.isArray(value)) return readMaskList(plan, input, value);
   const operand = readOperand(plan.name, input.label, value);
   if (input.kind !== 'mask') return operand;

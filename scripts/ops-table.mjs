@@ -1,6 +1,6 @@
 // Writes the index of ops, from the functions of lib: their names by family into README.md, those of logitcore/cuda once more, and with the
 // first sentence of their comments into docs/ops.md. With --check it only says whether both are up to date.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { families } from './ops.mjs';
@@ -27,7 +27,9 @@ function between(text, mark, content) {
   return `${before}${start}\n\n${content}\n\n${end}${after}`;
 }
 
-const device = readFileSync(`${root}lib/cuda/ops.ts`, 'utf8');
+const device = readdirSync(`${root}lib/cuda/ops`)
+  .map((file) => readFileSync(`${root}lib/cuda/ops/${file}`, 'utf8'))
+  .join('\n');
 const onDevice = new Set([...device.matchAll(/^export const (\w+)/gm)].map(([, name]) => name));
 const readme = `${root}README.md`;
 

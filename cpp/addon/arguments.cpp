@@ -122,7 +122,8 @@ bool readCall(napi_env env, napi_callback_info info, Arguments& a, Call& call, P
       napi_throw_error(env, nullptr, (std::string(plan.record->name) + ": out of memory").c_str());
       return false;
     }
-    failure = checkIndices(plan, call);
+    failure = checkNumbers(plan, call);
+    if (!failure) failure = checkIndices(plan, call);
   }
   if (failure) raise(env, failure);
   return !failure;

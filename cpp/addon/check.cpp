@@ -312,12 +312,18 @@ Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* array
   return c.failure;
 }
 
-static bool finiteNumbers(Checker& c, int input, const Call& call) {
-  const double* values = static_cast<const double*>(call.inputs[input]);
-  for (size_t k = 0; k < call.inputLength[input]; ++k)
-    if (!std::isfinite(values[k]))
-      return c.fail(Failure::range, c.name(input) + "[" + std::to_string(k) + "] is " + text(values[k]) + ", expected a finite number");
-  return true;
+Failure checkNumbers(const Plan& plan, const Call& call) {
+  Checker c{plan, *plan.record, {}};
+  for (int i = 0; i < plan.inputs; ++i) {
+    if (!call.inputs[i] || plan.record->inputs[i].kind != Kind::numbers) continue;
+    const double* values = static_cast<const double*>(call.inputs[i]);
+    for (size_t k = 0; k < call.inputLength[i]; ++k) {
+      if (std::isfinite(values[k])) continue;
+      c.fail(Failure::range, c.name(i) + "[" + std::to_string(k) + "] is " + text(values[k]) + ", expected a finite number");
+      return c.failure;
+    }
+  }
+  return c.failure;
 }
 
 Failure checkIndices(const Plan& plan, const Call& call) {
@@ -326,7 +332,6 @@ Failure checkIndices(const Plan& plan, const Call& call) {
   const int32_t ignore = hasIgnore ? static_cast<int32_t>(call.options[plan.ignoreIndex]) : 0;
   for (int i = 0; i < plan.inputs; ++i) {
     const Kind kind = plan.record->inputs[i].kind;
-    if (call.inputs[i] && kind == Kind::numbers && !finiteNumbers(c, i, call)) return c.failure;
     if (!call.inputs[i] || (kind != Kind::target && kind != Kind::sign)) continue;
     const int32_t* values = static_cast<const int32_t*>(call.inputs[i]);
     for (size_t k = 0; k < call.inputLength[i]; ++k) {

@@ -28,6 +28,8 @@ struct Failure {
 Failure checkCall(const Plan& plan, const double* frame, const ArrayFacts* arrays, Call& call);
 // Whether a call asks for this output.
 bool isWanted(const Plan& plan, int output, const Call& call);
+// Lists of numbers, which are on the host whatever the arrays are on.
+Failure checkNumbers(const Plan& plan, const Call& call);
 // Values of Int32Arrays; separate, since they are checked on a private copy when the array is shared.
 Failure checkIndices(const Plan& plan, const Call& call);
 

@@ -42,6 +42,13 @@ template <class D, class V> LGC_FN void evaluate(const D& d, const Facts<V>& f, 
 
 // Of the general form (row_sweeps.h).
 constexpr bool hasColumns(const char* dims) { return (dims[0] == '*' || dims[0] == 'n') && dims[1] == ',' && dims[2] == 'c' && !dims[3]; }
+// Logits, and what is shaped like them: their last dimension are classes, c, or those of a teacher with classes of its own, v. On a GPU
+// they may be halves, all of a call alike.
+constexpr bool hasClasses(const char* dims) {
+  int n = 0;
+  while (dims[n]) ++n;
+  return n > 2 && dims[n - 2] == ',' && (dims[n - 1] == 'c' || dims[n - 1] == 'v');
+}
 constexpr bool isColumn(const char* dims) { return dims[0] == 'c' && !dims[1]; }
 constexpr int countRowInputs(const Record& r) {
   int n = 0;

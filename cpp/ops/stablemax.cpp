@@ -125,15 +125,7 @@ struct SoftmaxCollapse {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// d/dc L(c x) at c = 1 of every row, and the cosine between -gradient and logits
-struct LogitScaleDerivative {
-  static constexpr Record record{"logitScaleDerivative",
-                                 "grokking-numerical-stability",
-                                 {{"logits", "*,c"}, {"gradLogits", "*,c", Kind::real, Domain::gradient}},
-                                 {},
-                                 {array("derivative", "*"), array("nlmCosine", "*")},
-                                 true};
-
+struct LogitScaleDerivativeOp : LogitScaleDerivative {
   template <class T> static void run(Call& call) {
     const T* logits = LGC_INPUT(T, call, logits);
     const T* gradient = LGC_INPUT(T, call, gradLogits);
@@ -144,16 +136,9 @@ struct LogitScaleDerivative {
       for (size_t i = begin; i < end; ++i) {
         const T* arrays[] = {logits + i * c, gradient + i * c};
         double sums[3] = {};
-        wideSums<T, 2, 3>(arrays, 0, c, sums, [](const f64x8* x, f64x8* out) LGC_LAMBDA {
-          // A masked class is no direction.
-          const f64x8 v = select(isMasked(x[0]), broadcast<f64x8>(0), x[0]);
-          out[0] = v * x[1];
-          out[1] = v * v;
-          out[2] = x[1] * x[1];
-        });
-        const double norms = sqrt(sums[1]) * sqrt(sums[2]);
+        wideSums<T, 2, 3>(arrays, 0, c, sums, [](const f64x8* x, f64x8* out) LGC_LAMBDA { terms(x[0], x[1], out); });
         derivative[i] = static_cast<T>(sums[0]);
-        cosine[i] = static_cast<T>(norms == 0 ? 0.0 : -sums[0] / norms);
+        cosine[i] = static_cast<T>(cosineOf(sums));
       }
     });
   }
@@ -168,5 +153,5 @@ struct StableMaxCrossEntropyOp : StableMaxCrossEntropy, RowSweepOp<StableMaxCros
 
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_FAMILY(stablemax, StableMaxOp, LogStableMaxOp, StableMaxBackwardOp, LogStableMaxBackwardOp, StableMaxCrossEntropyOp, PerpGrad,
-                 SoftmaxCollapse, LogitScaleDerivative)
+                 SoftmaxCollapse, LogitScaleDerivativeOp)
 }  // namespace logitcore

@@ -189,5 +189,27 @@ struct StableMaxCrossEntropy : StableSweep<StableMaxCrossEntropy> {
   LGC_FN double atTarget(const Row& row) const { return (0.0 - row.rest) / row.total * stableTerm(row.x).ratio * scale; }
 };
 
+// d/dc L(c x) at c = 1 of every row, and the cosine between -gradient and logits
+struct LogitScaleDerivative {
+  static constexpr Record record{"logitScaleDerivative",
+                                 "grokking-numerical-stability",
+                                 {{"logits", "*,c"}, {"gradLogits", "*,c", Kind::real, Domain::gradient}},
+                                 {},
+                                 {array("derivative", "*"), array("nlmCosine", "*")},
+                                 true};
+
+  // The row's sums: logits by gradient, and both squared. A masked class is no direction.
+  template <class W> LGC_FN static void terms(W logit, W gradient, W* out) {
+    const W v = select(isMasked(logit), broadcast<W>(0), logit);
+    out[0] = v * gradient;
+    out[1] = v * v;
+    out[2] = gradient * gradient;
+  }
+  LGC_FN static double cosineOf(const double* sums) {
+    const double norms = sqrt(sums[1]) * sqrt(sums[2]);
+    return norms == 0 ? 0.0 : -sums[0] / norms;
+  }
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -55,15 +55,29 @@ bool readFrame(napi_env env, napi_value value, const Plan& plan, double*& frame)
   return false;
 }
 
-bool readTensors(napi_env env, const Plan& plan, size_t given, const napi_value* values, const Tensor** tensors) {
+bool readList(napi_env env, napi_value value, Given& given) {
+  bool is = false;
+  napi_typedarray_type type;
+  size_t length = 0, offset;
+  void* data = nullptr;
+  napi_value buffer;
+  if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return false;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset) != napi_ok || type != napi_float64_array) return false;
+  given.isList = true;
+  if (length) given.numbers.assign(static_cast<double*>(data), static_cast<double*>(data) + length);
+  return true;
+}
+
+bool readGiven(napi_env env, const Plan& plan, size_t count, const napi_value* values, Given* given) {
   for (int i = 0; i < plan.arrays(); ++i) {
-    tensors[i] = nullptr;
     napi_valuetype type = napi_undefined;
-    if (static_cast<size_t>(i) >= given || napi_typeof(env, values[i], &type) != napi_ok || type == napi_undefined) continue;
-    tensors[i] = tensorOf(env, values[i]);
-    if (tensors[i]) continue;
-    throwType(env,
-              std::string(plan.record->name) + ": " + operandName(plan, i) + " must be a device tensor, got " + kindOf(env, values[i]));
+    if (static_cast<size_t>(i) >= count || napi_typeof(env, values[i], &type) != napi_ok || type == napi_undefined) continue;
+    const bool list = i < plan.inputs && plan.record->inputs[i].kind == Kind::numbers;
+    if (list && readList(env, values[i], given[i])) continue;
+    given[i].tensor = tensorOf(env, values[i]);
+    if (given[i].tensor) continue;
+    throwType(env, std::string(plan.record->name) + ": " + operandName(plan, i) + " must be " +
+                       (list ? "a Float64Array" : "a device tensor") + ", got " + kindOf(env, values[i]));
     return false;
   }
   return true;
@@ -97,20 +111,20 @@ DeviceFacts factsOf(const Device& device) {
 }  // namespace
 
 napi_value callOnDevice(napi_env env, napi_callback_info info) {
-  size_t given = kMaxArguments;
+  size_t count = kMaxArguments;
   napi_value values[kMaxArguments];
-  if (napi_get_cb_info(env, info, &given, values, nullptr, nullptr) != napi_ok) return nullptr;
+  if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok) return nullptr;
   double id;
-  if (given < 2 || !readWhole(env, values[0], 0, static_cast<double>(plans().size()) - 1, id))
+  if (count < 2 || !readWhole(env, values[0], 0, static_cast<double>(plans().size()) - 1, id))
     return throwRange(env, "logitcore: the first argument of call is no op number");
   const Plan& plan = plans()[static_cast<size_t>(id)];
   double* frame;
-  const Tensor* tensors[kMaxInputs + kMaxOutputs];
+  Given given[kMaxInputs + kMaxOutputs];
   if (!readFrame(env, values[1], plan, frame) ||
-      !readTensors(env, plan, given < kMaxArguments ? given - 2 : kMaxArguments - 2, values + 2, tensors))
+      !readGiven(env, plan, count < kMaxArguments ? count - 2 : kMaxArguments - 2, values + 2, given))
     return nullptr;
   Operands operands;
-  Failure failure = describeOperands(plan, frame, tensors, operands);
+  Failure failure = describeOperands(plan, frame, given, operands);
   if (failure) return throwFailure(env, failure);
   const char* name = plan.record->name;
   Device* device = deviceOrThrow(env, name);
@@ -119,6 +133,7 @@ napi_value callOnDevice(napi_env env, napi_callback_info info) {
   const DeviceFacts facts = factsOf(*device);
   Running call;
   failure = checkCall(plan, frame, operands.facts, call);
+  if (!failure) failure = checkNumbers(plan, call);
   if (!failure) failure = placeNumbers(plan, frame, operands, call);
   if (failure) return throwFailure(env, failure);
   call.storage = operands.storage;

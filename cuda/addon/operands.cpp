@@ -1,12 +1,11 @@
 #include "operands.h"
 
+#include "../../cpp/engine/members.h"
+
 namespace logitcore {
 namespace {
 
-// Of "n,c" and "*,c".
-bool hasColumns(const Dims& dims) { return dims.size() == 2 && dims[1].letter == 'c' && !dims[1].times; }
-
-// Makes the facts of one tensor after another; the first array with columns says how all of them are stored.
+// Makes the facts of one tensor after another; the first array with classes says how all of them are stored.
 struct Describer {
   const Plan& plan;
   const double* frame;
@@ -36,21 +35,33 @@ struct Describer {
                 ", got " + nameOf(t.dtype));
   }
 
-  bool describe(int index, const Tensor* t) {
+  bool describe(int index, const Given& given) {
+    const Tensor* t = given.tensor;
     const bool input = index < plan.inputs;
     const int output = index - plan.inputs;
     const Kind kind = input ? plan.record->inputs[index].kind : plan.record->outputs[output].type;
+    if (given.isList) {
+      ArrayFacts& facts = out.facts[index];
+      facts.type = ArrayType::float64;
+      facts.data = const_cast<double*>(given.numbers.data());
+      facts.length = given.numbers.size();
+      facts.width = sizeof(double);
+      return true;
+    }
     if (!t)
       return !input || plan.record->inputs[index].optional || fail(operandName(plan, index) + " is missing, expected a device tensor");
     if (!t->data) return fail(operandName(plan, index) + " has been disposed of");
-    if (kind == Kind::numbers || kind == Kind::real64) return fail(operandName(plan, index) + " is not supported on the device");
+    if (kind == Kind::numbers) return fail(operandName(plan, index) + " must be a Float64Array, got a device tensor");
+    if (kind == Kind::real64) return fail(operandName(plan, index) + " is not supported on the device");
     if (!input && isNumber(plan, frame, output)) {
       if (!expect(index, *t, DType::f64)) return false;
       out.numbers[output] = t;
       return true;
     }
-    const Dims& dims = (input ? plan.inputDims : plan.outputDims)[static_cast<size_t>(input ? index : output)];
-    if (!(kind != Kind::real ? expect(index, *t, DType::i32) : hasColumns(dims) ? expectStored(index, *t) : expect(index, *t, DType::f32)))
+    const char* dims = input ? plan.record->inputs[index].dims : plan.record->outputs[output].dims;
+    if (!(kind != Kind::real                  ? expect(index, *t, DType::i32)
+          : LOGITCORE_LEVEL::hasClasses(dims) ? expectStored(index, *t)
+                                              : expect(index, *t, DType::f32)))
       return false;
     ArrayFacts& facts = out.facts[index];
     facts.type = kind == Kind::real ? ArrayType::float32 : ArrayType::int32;
@@ -78,10 +89,10 @@ bool isNumber(const Plan& plan, const double* frame, int output) {
   return (slots[0] == 1 ? slots[1] : plan.record->options[plan.reduction].fallback) != kReduceNone;
 }
 
-Failure describeOperands(const Plan& plan, const double* frame, const Tensor* const* tensors, Operands& operands) {
+Failure describeOperands(const Plan& plan, const double* frame, const Given* given, Operands& operands) {
   Describer describer{plan, frame, operands};
   for (int i = 0; i < plan.arrays(); ++i)
-    if (!describer.describe(i, tensors[i])) break;
+    if (!describer.describe(i, given[i])) break;
   return describer.failure;
 }
 

@@ -1,5 +1,7 @@
 // The tensors of a call, as the checks that it shares with the CPU's addon want to see them.
 #pragma once
+#include <vector>
+
 #include "../../cpp/addon/check.h"
 #include "../engine/call.h"
 #include "tensors.h"
@@ -12,8 +14,15 @@ struct Operands {
   Storage storage = Storage::f32;
 };
 
-// Checks the types. `tensors` has what was given, null for undefined.
-Failure describeOperands(const Plan& plan, const double* frame, const Tensor* const* tensors, Operands& operands);
+// What a call was given: a tensor, or a list of numbers, of which there is a copy; neither for undefined.
+struct Given {
+  const Tensor* tensor = nullptr;
+  std::vector<double> numbers;
+  bool isList = false;
+};
+
+// Checks the types.
+Failure describeOperands(const Plan& plan, const double* frame, const Given* given, Operands& operands);
 // "options.weight" of an input, "options.out.loss" of an output.
 std::string operandName(const Plan& plan, int index);
 // Whether an output is one number, kept in a tensor of its own.

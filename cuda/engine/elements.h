@@ -73,7 +73,7 @@ template <class D> void runElements(DeviceCall& call) {
   constexpr const Record& record = D::record;
   ElementArguments a{};
   int inputs = 0, columns = 0, written = 0, lossAt = -1;
-  const auto storageOf = [&](const char* dims) { return hasColumns(dims) ? call.storage : Storage::f32; };
+  const auto storageOf = [&](const char* dims) { return hasClasses(dims) ? call.storage : Storage::f32; };
   for (int i = 0; i < record.inputCount(); ++i) {
     const Input& in = record.inputs[i];
     if (isColumn(in.dims)) {

@@ -28,17 +28,16 @@ inline unsigned powerOf2(size_t x) {
 }
 
 // `control`: bytes of the block's memory that a kernel needs for a row besides its inputs; they come first.
-inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t control) {
+inline RowLaunch layoutOf(DeviceCall& call, size_t rows, size_t c, const RowInputs& inputs, size_t control) {
   RowLaunch r{};
   RowLayout& l = r.layout;
-  l.rows = call.rows;
-  l.columns = call.columns;
+  l.rows = rows;
+  l.columns = c;
   l.storage = call.storage;
   l.cluster = 1;
-  if (call.columns > kMostColumnsOfRow && !call.error[0])
-    __builtin_snprintf(call.error, sizeof call.error, "rows of %zu columns, expected at most %zu on a device", call.columns,
-                       kMostColumnsOfRow);
-  const size_t c = call.columns, chunks = (c + kEight - 1) / kEight;
+  if (c > kMostColumnsOfRow && !call.error[0])
+    __builtin_snprintf(call.error, sizeof call.error, "rows of %zu columns, expected at most %zu on a device", c, kMostColumnsOfRow);
+  const size_t chunks = (c + kEight - 1) / kEight;
   if (chunks <= 256) {
     // Eight to sixteen entries a thread, up to a warp.
     const unsigned wanted = powerOf2((chunks + 1) / 2);
@@ -68,6 +67,9 @@ inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t cont
   r.launch.cluster = l.cluster;
   r.launch.shared = teamControl + rowControl + count * l.roomPerInput;
   return r;
+}
+inline RowLaunch layoutOf(DeviceCall& call, const RowInputs& inputs, size_t control) {
+  return layoutOf(call, call.rows, call.columns, inputs, control);
 }
 
 // The parts of the block's memory, in this order.

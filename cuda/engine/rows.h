@@ -83,6 +83,8 @@ template <int N> class Rows {
     __syncthreads();
   }
 
+  // Of all threads that have this row, the one that leaves its numbers.
+  LGC_DEVICE bool leads() const { return inside && team.leads() && team.block == 0; }
   LGC_DEVICE bool reads() const { return inside && fate == Fate::kept; }
 
   // f(chunk, v): v[k][e] is the entry of input k in column chunk.column(e), of those that the chunk has.

@@ -48,7 +48,8 @@ export interface CudaBinding {
   readonly version: string;
   /** Built for the CPU, where tests run without a GPU. */
   readonly emulated: boolean;
-  call(id: number, frame: Float64Array, ...tensors: (Handle | undefined)[]): void;
+  /** Lists of numbers stay on the host. */
+  call(id: number, frame: Float64Array, ...arrays: (Handle | Float64Array | undefined)[]): void;
   allocate(who: string, dtype: number, length: number): Handle;
   upload(who: string, dtype: number, data: ArrayBufferView): Handle;
   dispose(tensor: Handle): void;

@@ -1,5 +1,5 @@
 import { isOnDevice, kindOf } from '../arguments.js';
-import type { Operand } from '../operands.js';
+import { readNumbers, type Operand } from '../operands.js';
 import { planOf, type Plan, type Size } from '../plan.js';
 import {
   bindSizes,
@@ -23,6 +23,14 @@ function planNamed(name: string): Plan {
   if (!plan) throw new Error(`${name}: the CUDA addon has no such op: build or install it again`);
   return plan;
 }
+
+/** A short list of numbers, which stays on the host. */
+interface NumberList {
+  readonly handle: Float64Array;
+  readonly dtype: 'f64';
+  readonly length: number;
+}
+type Argument = DeviceArray | NumberList;
 
 // Outputs made for the call under way. No code of a caller runs between the first of them and the end of the call.
 const made: DeviceArray[] = [];
@@ -49,13 +57,20 @@ function arrayOf(op: string, name: string, value: unknown): DeviceArray {
   );
 }
 
-// Arrays of "n,c" and "*,c" are stored alike, all others as float32.
-const hasColumns = (sizes: readonly Size[], leading = false): boolean =>
-  sizes.length === (leading ? 1 : 2) && sizes[sizes.length - 1].letter === 'c';
+// Logits and what is shaped like them, with classes c or a teacher's v as their last dimension, are stored alike in a call; all others
+// are float32.
+const hasClasses = (sizes: readonly Size[], leading = false): boolean => {
+  const last = sizes[sizes.length - 1] as Size | undefined;
+  return sizes.length >= (leading ? 1 : 2) && (last?.letter === 'c' || last?.letter === 'v');
+};
 
-const device: Side<DeviceArray, DType> = {
+const device: Side<Argument, DType> = {
   keepsNumbers: true,
   readInput(plan, input, value) {
+    if (input.kind === 'numbers') {
+      const { data, rank, shape } = readNumbers(plan, input, value);
+      return { data: { handle: data, dtype: 'f64', length: data.length }, rank, shape };
+    }
     const data = arrayOf(plan.name, input.label, value);
     const { shape } = data.owner!;
     return { data, rank: shape.length, shape };
@@ -66,7 +81,7 @@ const device: Side<DeviceArray, DType> = {
       (operand, k) =>
         operand &&
         plan.inputs[k].kind === 'real' &&
-        hasColumns(plan.inputs[k].sizes, plan.inputs[k].leading),
+        hasClasses(plan.inputs[k].sizes, plan.inputs[k].leading),
     );
     return first < 0 ? 'f32' : operands[first]!.data.dtype;
   },
@@ -75,7 +90,7 @@ const device: Side<DeviceArray, DType> = {
       ? 'f64'
       : output.type === 'int32'
         ? 'i32'
-        : hasColumns(output.sizes)
+        : hasClasses(output.sizes)
           ? type
           : 'f32';
     return make(plan.name, dtype, length);
@@ -83,7 +98,7 @@ const device: Side<DeviceArray, DType> = {
 };
 
 /** The dimensions that `*` stands for: those before the columns, or all of an array without columns. */
-function freeShape(plan: Plan, operands: readonly (Operand<DeviceArray> | undefined)[]): number[] {
+function freeShape(plan: Plan, operands: readonly (Operand<Argument> | undefined)[]): number[] {
   let free: number[] = [];
   for (const columns of [false, true])
     for (let i = operands.length - 1; i >= 0; i -= 1) {
@@ -97,13 +112,14 @@ function freeShape(plan: Plan, operands: readonly (Operand<DeviceArray> | undefi
 
 function results(
   plan: Plan,
-  request: Request<DeviceArray>,
+  request: Request<Argument>,
   derived: DerivedSizes | undefined,
 ): Record<string, CudaTensor> {
   const result: Record<string, CudaTensor> = {};
   let sizes: Record<string, number> | undefined;
   plan.outputs.forEach((output, i) => {
-    const array = request.arrays[plan.inputs.length + i];
+    // No output is a list of numbers.
+    const array = request.arrays[plan.inputs.length + i] as DeviceArray | undefined;
     if (array === undefined) return;
     if (array.owner) {
       result[output.name] = array.owner;

@@ -6,7 +6,7 @@ import { deviation, expectedOf, type Expected } from '../support/cuda-compare.js
 import {
   callOnDevice,
   deviceRecords,
-  hasColumns,
+  hasClasses,
   rounded,
   storages,
   type Storage,
@@ -81,7 +81,7 @@ async function checkAll(
 
 // Where no array has columns, all are float32.
 const typesOf = (record: OpRecord): readonly Storage[] =>
-  record.inputs.some(({ dims }) => hasColumns(dims)) ? storages : ['f32'];
+  record.inputs.some(({ dims }) => hasClasses(dims)) ? storages : ['f32'];
 
 const fewRows = [...short, ...long].map((columns): Size => [rowsOf(columns), columns]);
 // Over blocks, and over the shares of what is summed over rows.

@@ -81,12 +81,14 @@ function shapeOf(dims) {
     ? []
     : dims.split(',').map((d) => {
         if (/^\d/.test(d)) return Number(d);
-        sizes[d[0]] ??= below(pick([4, 4, 20, 130]));
-        return sizes[d[0]];
+        const size = (letter) => (sizes[letter] ??= below(pick([4, 4, 20, 130])));
+        // "b*t", "**t", "n+1"
+        if (d.length === 3 && d[1] === '*') return size(d[0]) * size(d[2]);
+        return size(d[0]) + (d[1] === '+' ? Number(d.slice(2)) : 0);
       });
 }
 const elementsOf = (dims) => shapeOf(dims).reduce((a, b) => a * b, 1);
-const hasColumns = (dims) => /^[n*],c$/.test(dims);
+const hasClasses = (dims) => /,[cv]$/.test(dims);
 
 const fills = [0.5, 0, -1e30, NaN, Infinity, -Infinity, 1e-42];
 function values(kind, length) {
@@ -119,9 +121,10 @@ function almostRight(id) {
       input.kind,
       shape.reduce((a, b) => a * b, 1),
     );
+    if (input.kind === 'numbers') return Float64Array.from(data);
     return addon.upload(
       'fuzz',
-      input.kind !== 'real' ? i32 : hasColumns(input.dims) ? stored : f32,
+      input.kind !== 'real' ? i32 : hasClasses(input.dims) ? stored : f32,
       data,
     );
   });
@@ -141,7 +144,7 @@ function almostRight(id) {
   });
   for (const output of record.outputs) {
     const number = output.kind === 'scalar' || (output.kind === 'reduced' && !perRow);
-    const dtype = number ? f64 : hasColumns(output.dims) ? stored : f32;
+    const dtype = number ? f64 : hasClasses(output.dims) ? stored : f32;
     tensors.push(
       below(20) ? addon.allocate('fuzz', dtype, number ? 1 : elementsOf(output.dims)) : undefined,
     );

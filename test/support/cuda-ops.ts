@@ -18,11 +18,11 @@ type DeviceFunction = (...args: unknown[]) => Record<string, cuda.CudaTensor | u
 export const deviceOp = (name: string): DeviceFunction =>
   (deviceOps as unknown as Record<string, DeviceFunction>)[name];
 
-/** Arrays that may be halves; all other real ones are float32. */
-export const hasColumns = (dims: string): boolean => dims === 'n,c' || dims === '*,c';
+/** Arrays that may be halves: classes, or those of a teacher, are their columns. All other real ones are float32. */
+export const hasClasses = (dims: string): boolean => /,[cv]$/.test(dims);
 
 export const storageOf = (dims: string, storage: Storage): Storage =>
-  hasColumns(dims) ? storage : 'f32';
+  hasClasses(dims) ? storage : 'f32';
 
 /** Makes tensors and gives their memory back at the end of a test. */
 export class Tensors implements Disposable {
@@ -41,8 +41,9 @@ export class Tensors implements Disposable {
 
   inputs(sample: Sample, storage: Storage): Record<string, cuda.CudaTensor> {
     const made: Record<string, cuda.CudaTensor> = {};
-    for (const { name, dims } of sample.record.inputs) {
-      if (!(name in sample.inputs)) continue;
+    for (const { name, dims, kind } of sample.record.inputs) {
+      // Lists of numbers stay on the host.
+      if (!(name in sample.inputs) || kind === 'numbers') continue;
       const { data, shape } = sample.inputs[name];
       made[name] = this.make(
         data,
@@ -107,7 +108,7 @@ export async function rounded(sample: Sample, storage: Storage): Promise<Sample>
   if (storage === 'f32') return sample;
   using tensors = new Tensors();
   const given = tensors.inputs(sample, storage);
-  const inputs: Record<string, ArrayValue> = {};
+  const inputs: Record<string, ArrayValue> = { ...sample.inputs };
   for (const [name, tensor] of Object.entries(given))
     inputs[name] = { data: await tensor.read(), shape: sample.inputs[name].shape };
   return { ...sample, inputs };

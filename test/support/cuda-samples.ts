@@ -1,6 +1,6 @@
 /** Samples for the device: what stands in the rows of logits, by a seed. */
 import type { OpRecord } from 'logitcore';
-import { hasColumns } from './cuda-ops.js';
+import { hasClasses } from './cuda-ops.js';
 import { lettersOf, makeSample, type Numbers, type Sample } from './samples.js';
 
 export interface DeviceSample extends Sample {
@@ -44,11 +44,19 @@ export function deviceSample(
   const kind = unsettled[record.name]?.includes(chosen) ? 'plain' : chosen;
   const letters = lettersOf(record);
   const sizes: Record<string, number | number[]> = {};
+  // Logits of sequences: so many of so many positions.
+  const sequences = letters.some((letter) => 'tlu'.includes(letter));
   for (const letter of letters)
-    if (letter === '*') sizes[letter] = [letters.length > 1 ? rows : width];
+    if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
+    else if (letter === 'b') sizes[letter] = 2;
+    else if (letter === 't' || letter === 'l') sizes[letter] = rows >> 1;
+    else if (letter === 'u') sizes[letter] = (rows >> 1) + 1;
+    else if (letter === 'v') sizes[letter] = width + 2;
     // Outer sizes of a product.
-    else sizes[letter] = letter === 'i' || letter === 'q' ? rows + 1 : width;
+    else if (letter === 'i' || letter === 'q') sizes[letter] = rows + 1;
+    // Features beside classes.
+    else sizes[letter] = letter !== 'c' && letters.includes('c') ? 6 : width;
   const sample = makeSample(record, {
     sizes,
     seed,
@@ -60,10 +68,11 @@ export function deviceSample(
   const change = changes[kind];
   if (change)
     for (const { name, dims, domain } of record.inputs) {
-      if (domain !== 'any' || !hasColumns(dims) || !(name in sample.inputs)) continue;
-      const { data } = sample.inputs[name];
-      for (let at = 0; at * width < data.length; at++)
-        change(data.subarray(at * width, (at + 1) * width), at);
+      if (domain !== 'any' || !hasClasses(dims) || !(name in sample.inputs)) continue;
+      const { data, shape } = sample.inputs[name];
+      const columns = shape.at(-1)!;
+      for (let at = 0; at * columns < data.length; at++)
+        change(data.subarray(at * columns, (at + 1) * columns) as Numbers, at);
     }
   return { ...sample, kind };
 }

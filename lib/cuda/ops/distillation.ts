@@ -1,0 +1,27 @@
+import type * as host from '../../index.js';
+import { op, type DeviceOp, type Student, type T } from './op.js';
+
+/** {@link host.standardizedKlDiv} of tensors. */
+export const standardizedKlDiv: Student<
+  host.StandardizedKlDivOptions,
+  { gradTemperature: 'gradTemperature' }
+> = op('standardizedKlDiv');
+/** {@link host.decoupledKd} of tensors. */
+export const decoupledKd: DeviceOp<
+  [student: T, teacher: T, targets: T],
+  host.DecoupledKdOptions,
+  'loss' | 'tckd' | 'nckd',
+  { gradStudent: 'grad' }
+> = op('decoupledKd');
+/** {@link host.standardizeLogits} of tensors. */
+export const standardizeLogits: DeviceOp<
+  [logits: T],
+  host.StandardizeLogitsOptions,
+  'out' | 'mean' | 'std'
+> = op('standardizeLogits');
+/** {@link host.standardizeLogitsBackward} of tensors. */
+export const standardizeLogitsBackward: DeviceOp<
+  [logits: T, gradOut: T],
+  host.StandardizeLogitsBackwardOptions,
+  'gradLogits'
+> = op('standardizeLogitsBackward');

@@ -1,0 +1,6 @@
+import type * as host from '../../index.js';
+import { productSizes } from '../../product.js';
+import { op, type DeviceOp, type T } from './op.js';
+
+/** {@link host.matmul} of tensors. */
+export const matmul: DeviceOp<[a: T, b: T], host.MatmulOptions, 'out'> = op('matmul', productSizes);

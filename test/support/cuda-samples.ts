@@ -72,7 +72,7 @@ export function deviceSample(
       const { data, shape } = sample.inputs[name];
       const columns = shape.at(-1)!;
       for (let at = 0; at * columns < data.length; at++)
-        change(data.subarray(at * columns, (at + 1) * columns) as Numbers, at);
+        change(data.subarray(at * columns, (at + 1) * columns), at);
     }
   return { ...sample, kind };
 }

@@ -1,4 +1,5 @@
-import { call, type DerivedSizes } from './call.js';
+import { call } from './call.js';
+import { featureNodes, graphNodes, moreNodes } from './sizes.js';
 import type {
   CallOptions,
   Exact,
@@ -31,14 +32,6 @@ interface MaskedNodeOptions extends NodeOptions {
   /** Positions that count `[B * L]`: the others are not read; default all. */
   mask?: Mask;
 }
-
-// The sizes that the checks of these ops compute.
-const graphNodes: DerivedSizes = (sizes, option) => ({
-  g: option('nodes') === 1 ? sizes.c : Math.min(option('topK')!, sizes.c),
-});
-const featureNodes: DerivedSizes = (sizes, option) =>
-  option('size') === undefined ? graphNodes(sizes, option) : { g: option('size')! };
-const moreNodes: DerivedSizes = ({ a, b }) => ({ g: Math.max(a, b) });
 
 export interface CoactivationGraphOptions<
   A extends RealArray = RealArray,

@@ -1,5 +1,5 @@
 import { call } from './call.js';
-import { productSizes } from './product.js';
+import { productSizes } from './sizes.js';
 import type { CallOptions, RealArray, Tensor } from './types.js';
 
 export interface MatmulOptions<A extends RealArray = RealArray> extends CallOptions {

@@ -2,42 +2,11 @@
 
 #include "../engine/dense.h"
 #include "../engine/family.h"
-#include "softmax.h"
-#include "uld.h"
+#include "nodes.h"
+#include "uld_rows.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
-
-constexpr Input kSequences{"logits", "*,l,c"};
-constexpr Input kPositionMask = optionInput("mask", "**l", Domain::any, Kind::mask);
-
-inline size_t dimOf(const Call& call, char letter) { return call.dims[static_cast<int>(letter)]; }
-
-// How many nodes the graph of the call's logits has.
-template <class D> size_t nodeCount(const Call& call) {
-  const NodeOptions o = nodeOptions<D>(call);
-  return o.vocab || o.topK > call.columns ? call.columns : o.topK;
-}
-template <class D> bool hasNodes(Call& call, const char* input, size_t expected) {
-  const size_t given = dimOf(call, 'g');
-  if (given == expected) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "%s has %zu nodes, expected %zu", input, given, expected);
-  return false;
-}
-// Nodes of the features: those of the graph, and isolated ones up to options.size.
-template <class D> bool featureCount(Call& call, size_t& size) {
-  constexpr const Record& record = D::record;
-  size = nodeCount<D>(call);
-  if (!LGC_GIVEN(call, size)) return true;
-  const double wanted = LGC_OPTION(call, size);
-  if (wanted < static_cast<double>(size)) {
-    __builtin_snprintf(call.error, sizeof call.error, "options.size is %.0f, expected an integer >= %zu, the number of nodes", wanted,
-                       size);
-    return false;
-  }
-  size = static_cast<size_t>(wanted);
-  return true;
-}
 
 // Selects the nodes of the call's logits; false if memory ran out.
 template <class D, class T, class F> void withNodes(Call& call, F&& body) {
@@ -52,20 +21,7 @@ template <class T> void writeCounts(const Nodes<T>& nodes, int32_t* count) {
   for (size_t b = 0; b < nodes.batch; ++b) count[b] = static_cast<int32_t>(nodes.counted(b));
 }
 
-struct CoactivationGraph {
-  static bool check(Call& call) {
-    call.dims[static_cast<int>('g')] = nodeCount<CoactivationGraph>(call);
-    return true;
-  }
-  static constexpr Record record{"coactivationGraph",
-                                 "infigfusion-gw",
-                                 {kSequences, kPositionMask},
-                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction},
-                                 {array("graph", "*,g,g"), array("count", "*", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &check};
-
+struct CoactivationGraphOp : CoactivationGraph {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationGraph, T>(call, [&](Nodes<T>& nodes) {
       const size_t n = nodes.nodes();
@@ -85,19 +41,7 @@ struct CoactivationGraph {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct CoactivationGraphBackward {
-  static bool check(Call& call) {
-    return hasNodes<CoactivationGraphBackward>(call, "gradGraph", nodeCount<CoactivationGraphBackward>(call));
-  }
-  static constexpr Record record{"coactivationGraphBackward",
-                                 "infigfusion-gw",
-                                 {kSequences, {"gradGraph", "*,g,g", Kind::real, Domain::gradient}, kPositionMask},
-                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction},
-                                 {inPlace(array("gradLogits", "*,l,c"), "logits")},
-                                 false,
-                                 "coactivationGraph",
-                                 &check};
-
+struct CoactivationGraphBackwardOp : CoactivationGraphBackward {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationGraphBackward, T>(
         call, [&](Nodes<T>& nodes) { nodes.graphGradient(call, LGC_INPUT(T, call, gradGraph), LGC_OUTPUT(T, call, gradLogits)); });
@@ -105,17 +49,7 @@ struct CoactivationGraphBackward {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct CoactivationFeatures {
-  static bool check(Call& call) { return featureCount<CoactivationFeatures>(call, call.dims[static_cast<int>('g')]); }
-  static constexpr Record record{"coactivationFeatures",
-                                 "infigfusion-gw",
-                                 {kSequences, kPositionMask},
-                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction, kFeatureReduction, kSize},
-                                 {array("features", "*,g"), array("count", "*", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &check};
-
+struct CoactivationFeaturesOp : CoactivationFeatures {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationFeatures, T>(call, [&](Nodes<T>& nodes) {
       const size_t size = dimOf(call, 'g');
@@ -137,20 +71,7 @@ struct CoactivationFeatures {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct CoactivationFeaturesBackward {
-  static bool check(Call& call) {
-    size_t size = 0;
-    return featureCount<CoactivationFeaturesBackward>(call, size) && hasNodes<CoactivationFeaturesBackward>(call, "gradFeatures", size);
-  }
-  static constexpr Record record{"coactivationFeaturesBackward",
-                                 "infigfusion-gw",
-                                 {kSequences, {"gradFeatures", "*,g", Kind::real, Domain::gradient}, kPositionMask},
-                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction, kFeatureReduction, kSize},
-                                 {inPlace(array("gradLogits", "*,l,c"), "logits")},
-                                 false,
-                                 "coactivationFeatures",
-                                 &check};
-
+struct CoactivationFeaturesBackwardOp : CoactivationFeaturesBackward {
   template <class T> static void run(Call& call) {
     withNodes<CoactivationFeaturesBackward, T>(call, [&](Nodes<T>& nodes) {
       const size_t size = dimOf(call, 'g');
@@ -168,22 +89,7 @@ struct CoactivationFeaturesBackward {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct GwSortApprox {
-  static bool check(Call& call) {
-    const size_t a = dimOf(call, 'a'), b = dimOf(call, 'b');
-    call.dims[static_cast<int>('g')] = a > b ? a : b;
-    return true;
-  }
-  static constexpr Record record{"gwSortApprox",
-                                 "infigfusion-gw",
-                                 {{"C", "a,a"}, {"D", "b,b"}},
-                                 {kFeatureReduction, kGwReduction, kGrad},
-                                 {scalar("value"), array("featuresC", "g"), array("featuresD", "g"), scalar("lower"), scalar("upper"),
-                                  gradient("gradC", "a,a", "C"), gradient("gradD", "b,b", "D")},
-                                 false,
-                                 nullptr,
-                                 &check};
-
+struct GwSortApproxOp : GwSortApprox {
   // Sums of the rows, and how far their entries are from their means with `size` nodes: sum_ij |C_ij - mean_i|.
   template <class T> static void rows(Call& call, const T* matrix, size_t n, size_t size, double* sums, double* deviations) {
     sumRows(call, n, n, sums, [&](size_t i, size_t j, size_t count) LGC_LAMBDA { return readWide(matrix + i * n + j, count); });
@@ -227,27 +133,7 @@ struct GwSortApprox {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-inline bool hasTeacherColumns(Call& call) {
-  if (dimOf(call, 'v') > 0) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "teacherLogits has no columns, expected at least 1");
-  return false;
-}
-
-struct GldLoss {
-  static constexpr Record record{"gldLoss",
-                                 "infigfusion-gw",
-                                 {{"studentLogits", "*,l,c"},
-                                  {"teacherLogits", "*,t,v"},
-                                  optionInput("studentMask", "**l", Domain::any, Kind::mask),
-                                  optionInput("teacherMask", "**t", Domain::any, Kind::mask)},
-                                 {kTopK, kNodes, kNodeValues, kTemperature, kPositionReduction, kFeatureReduction, kGwReduction, kReduction,
-                                  kGrad, boolean("teacherGrad")},
-                                 {reduced("loss", "*"), gradient("gradStudent", "*,l,c", "studentLogits"),
-                                  gradient("gradTeacher", "*,t,v", "teacherLogits", "teacherGrad")},
-                                 false,
-                                 nullptr,
-                                 &hasTeacherColumns};
-
+struct GldLossOp : GldLoss {
   template <class T> static void run(Call& call) {
     const NodeOptions o = nodeOptions<GldLoss>(call);
     const size_t batch = dimOf(call, '*');
@@ -280,24 +166,7 @@ struct GldLoss {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// Cross-entropy on the answer, the distance of its rows to the teacher's (ULD), and the distance of the graphs (GLD).
-struct InfiGFusionLoss {
-  static constexpr Record record{"infiGFusionLoss",
-                                 "infigfusion-gw",
-                                 {{"studentLogits", "*,l,c"},
-                                  {"targets", "**l", Kind::target},
-                                  {"teacherLogits", "*,t,v"},
-                                  optionInput("teacherMask", "**t", Domain::any, Kind::mask)},
-                                 {between(number("lambda", 0.5), 0, 1), number("uldWeight", 1), number("gldWeight", 1), kTopK, kNodes,
-                                  kNodeValues, choice("uldTransform", "none,softmax,standardize", kUldSoftmax), kTemperature,
-                                  kPositionReduction, kFeatureReduction, kGwReduction, kIgnoreIndex, kGrad},
-                                 // Not in place: three terms read the student's rows.
-                                 {scalar("loss"), scalar("sft"), scalar("uld"), scalar("gld"),
-                                  Output{"gradStudent", "*,l,c", OutputKind::array, Kind::real, "grad", "studentLogits"}},
-                                 false,
-                                 nullptr,
-                                 &hasTeacherColumns};
-
+struct InfiGFusionLossOp : InfiGFusionLoss {
   // Of every student's position the teacher's position it is compared with, from 1: the i-th that counts with the i-th.
   template <class T> static size_t pair(const Nodes<T>& student, const Nodes<T>& teacher, size_t* partner) {
     size_t pairs = 0;
@@ -378,6 +247,6 @@ struct InfiGFusionLoss {
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(gld, CoactivationGraph, CoactivationGraphBackward, CoactivationFeatures, CoactivationFeaturesBackward, GwSortApprox,
-                 GldLoss, InfiGFusionLoss)
+LOGITCORE_FAMILY(gld, CoactivationGraphOp, CoactivationGraphBackwardOp, CoactivationFeaturesOp, CoactivationFeaturesBackwardOp,
+                 GwSortApproxOp, GldLossOp, InfiGFusionLossOp)
 }  // namespace logitcore

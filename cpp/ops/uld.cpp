@@ -1,39 +1,19 @@
 #include "uld.h"
 
 #include "../engine/family.h"
-#include "softmax.h"
+#include "uld_rows.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// Not in place: two terms read the student's rows.
-constexpr Output kGradStudent{"gradStudent", "b,t,c", OutputKind::array, Kind::real, "grad", "student"};
-
-inline bool checkTeacherColumns(Call& call) {
-  if (call.dims[static_cast<int>('d')] > 0) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "teacher has no columns, expected at least 1");
-  return false;
-}
-
-struct UldLoss {
-  static constexpr Record record{
-      "uldLoss",
-      "uld",
-      {{"student", "n,c"}, {"teacher", "n,d"}, optionInput("mask", "n", Domain::any, Kind::mask)},
-      {kTemperature, above(optionalNumber("studentTemperature"), 0), above(optionalNumber("teacherTemperature"), 0),
-       between(integer("topK", 0), 0, 2147483647.0), choice("transform", "none,softmax,standardize", kUldSoftmax), kReduction, kGrad},
-      {reduced("loss", "n"), gradient("gradStudent", "n,c", "student")},
-      false,
-      nullptr,
-      &checkTeacherColumns};
-
+struct UldLossOp : UldLoss {
   template <class T> static void run(Call& call) {
     const T* student = LGC_INPUT(T, call, student);
     const T* teacher = LGC_INPUT(T, call, teacher);
     const int32_t* mask = LGC_INPUT(int32_t, call, mask);
     T* grad = LGC_OUTPUT(T, call, gradStudent);
     T* each = LGC_OUTPUT(T, call, loss);
-    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
+    const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('v')];
     const double temperature = LGC_OPTION(call, temperature);
     const double forStudent = LGC_GIVEN(call, studentTemperature) ? LGC_OPTION(call, studentTemperature) : temperature;
     const double forTeacher = LGC_GIVEN(call, teacherTemperature) ? LGC_OPTION(call, teacherTemperature) : temperature;
@@ -65,33 +45,10 @@ struct UldLoss {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// Cross-entropy of the next token plus the distance of the answers' rows, place by place.
-struct UldSequenceLoss {
-  static constexpr Record record{
-      "uldSequenceLoss",
-      "uld",
-      {{"student", "b,t,c"}, {"teacher", "b,u,d"}, {"studentTargets", "b*t", Kind::target}, {"teacherTargets", "b*u", Kind::mark}},
-      {number("ceWeight", 1), number("distillWeight", 1.5), above(number("studentTemperature", 1), 0),
-       above(number("teacherTemperature", 1), 0), boolean("skipStudentEos", true), boolean("skipTeacherEos"), kIgnoreIndex, kGrad},
-      {scalar("loss"), scalar("crossEntropy"), scalar("distillation"), kGradStudent},
-      false,
-      nullptr,
-      &checkTeacherColumns};
-
-  // The part of a sequence that is compared: from the position whose next token is the first that counts.
-  struct Span {
-    size_t start, length;
-  };
-  static Span answer(const int32_t* targets, size_t length, int32_t ignore, bool skipEos) {
-    size_t lead = 0, counted = 0;
-    while (lead < length && targets[lead] == ignore) ++lead;
-    for (size_t i = lead; i < length; ++i) counted += targets[i] != ignore;
-    return {lead ? lead - 1 : 0, counted && skipEos ? counted - 1 : counted};
-  }
-
+struct UldSequenceLossOp : UldSequenceLoss {
   template <class T> static void run(Call& call) {
     const size_t b = call.dims[static_cast<int>('b')], t = call.dims[static_cast<int>('t')], u = call.dims[static_cast<int>('u')];
-    const size_t c = call.columns, d = call.dims[static_cast<int>('d')], n = b * t;
+    const size_t c = call.columns, d = call.dims[static_cast<int>('v')], n = b * t;
     const T *student = LGC_INPUT(T, call, student), *teacher = LGC_INPUT(T, call, teacher);
     const int32_t *targets = LGC_INPUT(int32_t, call, studentTargets), *marks = LGC_INPUT(int32_t, call, teacherTargets);
     const int32_t ignore = ignoreIndexOf<UldSequenceLoss>(call);
@@ -141,5 +98,5 @@ struct UldSequenceLoss {
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(uld, UldLoss, UldSequenceLoss)
+LOGITCORE_FAMILY(uld, UldLossOp, UldSequenceLossOp)
 }  // namespace logitcore

@@ -27,13 +27,12 @@ struct RowStartAt {
   __host__ __device__ long long operator()(long long row) const { return row * columns; }
 };
 
-}  // namespace
-
-const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, size_t rows, size_t columns) {
+template <class K> const uint32_t* sortKeys(DeviceCall& call, K* keys, uint32_t* indices, size_t rows, size_t columns) {
   const size_t count = rows * columns;
-  uint32_t *sortedKeys = call.scratch<uint32_t>(count), *sorted = call.scratch<uint32_t>(count);
+  K* sortedKeys = call.scratch<K>(count);
+  uint32_t* sorted = call.scratch<uint32_t>(count);
   if (!sortedKeys || !sorted || count == 0) return sorted;
-  const bool byRow = columns >= kLongRow && rows < 64;
+  const bool byRow = rows == 1 || (columns >= kLongRow && rows < 64);
   const auto starts = thrust::make_transform_iterator(thrust::make_counting_iterator(0ll), RowStartAt{static_cast<long long>(columns)});
   const auto sortAll = [&](void* room, size_t& bytes) {
     return cub::DeviceSegmentedSort::StableSortPairs(room, bytes, keys, sortedKeys, indices, sorted, static_cast<long long>(count),
@@ -41,7 +40,7 @@ const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, s
   };
   const auto sortRow = [&](void* room, size_t& bytes, size_t at) {
     return cub::DeviceRadixSort::SortPairs(room, bytes, keys + at, sortedKeys + at, indices + at, sorted + at,
-                                           static_cast<long long>(columns), 0, 32, call.stream);
+                                           static_cast<long long>(columns), 0, 8 * sizeof(K), call.stream);
   };
   size_t bytes = 0;
   call.failure = byRow ? sortRow(nullptr, bytes, 0) : sortAll(nullptr, bytes);
@@ -52,18 +51,31 @@ const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, s
   return sorted;
 }
 
+}  // namespace
+
 #else
 
-const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, size_t rows, size_t columns) {
+namespace {
+
+template <class K> const uint32_t* sortKeys(DeviceCall& call, K* keys, uint32_t* indices, size_t rows, size_t columns) {
   if (call.failure != cudaSuccess) return indices;
   for (size_t i = 0; i < rows; ++i) {
-    const uint32_t* row = keys + i * columns;
+    const K* row = keys + i * columns;
     std::stable_sort(indices + i * columns, indices + (i + 1) * columns, [&](uint32_t a, uint32_t b) { return row[a] < row[b]; });
   }
   return indices;
 }
 
+}  // namespace
+
 #endif
+
+const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, size_t rows, size_t columns) {
+  return sortKeys(call, keys, indices, rows, columns);
+}
+const uint32_t* sortByKey(DeviceCall& call, uint64_t* keys, uint32_t* indices, size_t rows, size_t columns) {
+  return sortKeys(call, keys, indices, rows, columns);
+}
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

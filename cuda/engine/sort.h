@@ -14,18 +14,21 @@ inline size_t sortBlocks(size_t count) {
   return blocks < kMostSortBlocks ? blocks : kMostSortBlocks;
 }
 
-struct KeyArguments {
+LGC_DEVICE float sortedEntry(const void* x, Storage storage, size_t i, float) { return readOne(x, storage, i); }
+LGC_DEVICE double sortedEntry(const void* x, Storage, size_t i, double) { return static_cast<const double*>(x)[i]; }
+
+template <class T> struct KeyArguments {
   const void* x;
   Storage storage;
   size_t columns, count;
-  KeyOrder<float> order;
-  uint32_t* keys;
+  KeyOrder<T> order;
+  Bits<T>* keys;
   uint32_t* indices;
 };
-static LGC_KERNEL void makeKeys(LGC_ARGUMENT KeyArguments a) {
+template <class T> LGC_KERNEL void makeKeys(LGC_ARGUMENT KeyArguments<T> a) {
   for (size_t i = static_cast<size_t>(blockIdx.x) * kSortThreads + threadIdx.x; i < a.count;
        i += static_cast<size_t>(gridDim.x) * kSortThreads) {
-    a.keys[i] = a.order(readOne(a.x, a.storage, i));
+    a.keys[i] = a.order(sortedEntry(a.x, a.storage, i, T{}));
     a.indices[i] = static_cast<uint32_t>(i % a.columns);
   }
 }
@@ -49,16 +52,22 @@ static LGC_KERNEL void gatherRows(LGC_ARGUMENT GatherArguments a) {
   }
 }
 
-// Of every row, the indices by key. Both lists are working memory; the one that is returned has the result.
+// Of every row, the indices by key. Both lists are working memory; the one that is returned has the result. Null if memory ran out.
 const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, size_t rows, size_t columns);
+const uint32_t* sortByKey(DeviceCall& call, uint64_t* keys, uint32_t* indices, size_t rows, size_t columns);
 
-// The indices of the rows of x in the order of their keys.
-inline const uint32_t* orderOf(DeviceCall& call, const void* x, KeyOrder<float> order) {
-  const size_t count = call.rows * call.columns;
-  uint32_t *keys = call.scratch<uint32_t>(count), *indices = call.scratch<uint32_t>(count);
+// The indices of the rows of x in the order of their keys: of logits, or of doubles.
+template <class T>
+const uint32_t* orderOf(DeviceCall& call, const void* x, Storage storage, size_t rows, size_t columns, KeyOrder<T> order) {
+  const size_t count = rows * columns;
+  Bits<T>* keys = call.scratch<Bits<T>>(count);
+  uint32_t* indices = call.scratch<uint32_t>(count);
   if (!keys || !indices) return nullptr;
-  launch(call, {sortBlocks(count), kSortThreads}, makeKeys, KeyArguments{x, call.storage, call.columns, count, order, keys, indices});
-  return sortByKey(call, keys, indices, call.rows, call.columns);
+  launch(call, {sortBlocks(count), kSortThreads}, makeKeys<T>, KeyArguments<T>{x, storage, columns, count, order, keys, indices});
+  return sortByKey(call, keys, indices, rows, columns);
+}
+inline const uint32_t* orderOf(DeviceCall& call, const void* x, KeyOrder<float> order) {
+  return orderOf(call, x, call.storage, call.rows, call.columns, order);
 }
 
 }  // namespace LOGITCORE_LEVEL

@@ -18,6 +18,9 @@
   X(radius)                          \
   X(minillm)                         \
   X(distillation)                    \
+  X(uld)                             \
+  X(gld)                             \
+  X(gld_loss)                        \
   X(heads)                           \
   X(matrix)
 

@@ -37,9 +37,11 @@ template <class... D> struct DeviceTable {
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore
 
-#define LOGITCORE_DEVICE_FAMILY(name, ...)                                                                 \
+// A family may come in several files: the part names the file.
+#define LOGITCORE_DEVICE_FAMILY(name, ...) LOGITCORE_DEVICE_PART(name, name, __VA_ARGS__)
+#define LOGITCORE_DEVICE_PART(name, part, ...)                                                             \
   namespace LOGITCORE_LEVEL {                                                                              \
-  using name##_table = DeviceTable<__VA_ARGS__>;                                                           \
-  extern const Family name##_family;                                                                       \
-  const Family name##_family = {#name, name##_table::records, name##_table::kernels, name##_table::count}; \
+  using part##_table = DeviceTable<__VA_ARGS__>;                                                           \
+  extern const Family part##_family;                                                                       \
+  const Family part##_family = {#name, part##_table::records, part##_table::kernels, part##_table::count}; \
   }

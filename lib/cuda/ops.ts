@@ -2,6 +2,7 @@
 export * from './ops/binary.js';
 export * from './ops/distillation.js';
 export * from './ops/divergence.js';
+export * from './ops/gld.js';
 export * from './ops/heads.js';
 export * from './ops/matrix.js';
 export * from './ops/minillm.js';
@@ -11,3 +12,4 @@ export * from './ops/selection.js';
 export * from './ops/softmax.js';
 export * from './ops/spherical.js';
 export * from './ops/stablemax.js';
+export * from './ops/uld.js';

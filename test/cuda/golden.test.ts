@@ -1,7 +1,8 @@
 // The cases of test/golden whose op has a kernel, with float32 tensors.
 import { synchronize, type CudaTensor, type DType } from 'logitcore/cuda';
 import { afterEach, describe, expect, test } from 'vitest';
-import { deviceNames, deviceOp, readAll, Tensors } from '../support/cuda-ops.js';
+import { deviceNames, deviceOp, deviceRecords, readAll, Tensors } from '../support/cuda-ops.js';
+import type { InputRecord } from '../../lib/record.js';
 import { describeCuda } from '../support/cuda.js';
 import { argumentsFor, difference } from '../support/golden-check.js';
 import { goldenCases, title, type GoldenCase } from '../support/golden.js';
@@ -10,14 +11,24 @@ import type { Numbers } from '../support/samples.js';
 const plain = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
-/** The same argument with tensors in place of arrays. */
-function moved(value: unknown, tensors: Tensors): unknown {
+/** The same argument with tensors in place of arrays. Lists of numbers stay on the host. */
+function moved(value: unknown, kind: InputRecord['kind'] | undefined, tensors: Tensors): unknown {
+  if (kind === undefined || kind === 'numbers') return value;
+  if (kind === 'mask' && Array.isArray(value))
+    return tensor(Int32Array.from(value as number[]), undefined, tensors);
   if (ArrayBuffer.isView(value)) return tensor(value as Numbers | Uint8Array, undefined, tensors);
-  if (!plain(value)) return value;
-  if (ArrayBuffer.isView(value.data))
-    return tensor(value.data as Numbers | Uint8Array, value.shape as number[], tensors);
+  if (!plain(value) || !ArrayBuffer.isView(value.data)) return value;
+  return tensor(value.data as Numbers | Uint8Array, value.shape as number[], tensors);
+}
+
+function movedOptions(
+  options: Readonly<Record<string, unknown>>,
+  inputs: readonly InputRecord[],
+  tensors: Tensors,
+): Record<string, unknown> {
+  const kindOf = (name: string) => inputs.find((input) => input.name === name)?.kind;
   return Object.fromEntries(
-    Object.entries(value).map(([name, entry]) => [name, moved(entry, tensors)]),
+    Object.entries(options).map(([name, value]) => [name, moved(value, kindOf(name), tensors)]),
   );
 }
 
@@ -33,7 +44,13 @@ function tensor(
 
 async function run(golden: GoldenCase): Promise<Record<string, unknown>> {
   using tensors = new Tensors();
-  const args = argumentsFor(golden, false).map((argument) => moved(argument, tensors));
+  const { inputs } = deviceRecords.find(({ name }) => name === golden.op)!;
+  const positional = inputs.filter(({ fromOptions }) => !fromOptions);
+  const args = argumentsFor(golden, false).map((argument, i) =>
+    plain(argument) && !ArrayBuffer.isView(argument.data)
+      ? movedOptions(argument, inputs, tensors)
+      : moved(argument, positional[i]?.kind, tensors),
+  );
   const result = deviceOp(golden.op)(...args);
   for (const one of Object.values(result)) if (one) tensors.hold(one);
   return await readAll(result);

@@ -15,6 +15,9 @@ const differences: Readonly<Partial<Record<string, string>>> = {
   rmsRescaleBackward: 'a gradient along its row has nothing left',
   qkLayerNormBackward: 'a row of two has no gradient but for epsilon',
   standardizeLogitsBackward: 'a row of two has no gradient but for eps',
+  coactivationGraphBackward: 'equal slopes of all probabilities have nothing left',
+  coactivationFeatures: 'standardised values of all classes add up to nothing',
+  coactivationFeaturesBackward: 'the same, and equal slopes',
   standardizedKlDiv: 'a row of two has no gradient but for eps',
 };
 

@@ -1,5 +1,5 @@
 import type * as host from '../../index.js';
-import { productSizes } from '../../product.js';
+import { productSizes } from '../../sizes.js';
 import { op, type DeviceOp, type T } from './op.js';
 
 /** {@link host.matmul} of tensors. */

@@ -47,7 +47,7 @@ Timed measure(Case& c, Stopwatch& watch, const Options& options) {
 size_t rowsFor(const BenchOp& bench, const Op& op, Storage storage, size_t columns, size_t cache, size_t limit, const Options& options) {
   for (size_t rows : options.rows) {
     const Layout layout(bench, *op.record, storage, rows, columns);
-    if (layout.block * layout.setsFor(cache) <= limit) return rows;
+    if (rows % bench.positions == 0 && layout.block * layout.setsFor(cache) <= limit) return rows;
   }
   return 0;
 }
@@ -127,7 +127,7 @@ bool runAll(Device& device, const Options& options, Report& report) {
   print(report.latencies.back());
   for (const BenchOp& bench : wanted) {
     const Op* op = opNamed(bench.name);
-    if (!op) continue;
+    if (!op || bench.positions > 1) continue;
     Case c(bench, *op, device, Storage::f32, 1, 1024, 0);
     if (!c.failure().empty()) continue;
     report.latencies.push_back(latencyOf(bench.label, device, watch, [&] { c.callOn(0); }));

@@ -10,8 +10,9 @@ namespace bench {
 namespace {
 
 constexpr double kSelected = 64;
+constexpr size_t kPositions = 256;
 
-using LOGITCORE_LEVEL::hasColumns;
+using LOGITCORE_LEVEL::hasClasses;
 size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 // A call's memory while its kernels are put on the stream, as the addon has it.
@@ -43,7 +44,9 @@ const std::vector<BenchOp>& benchOps() {
                                            {"zLoss+grad", "zLoss", true},
                                            {"topK", "topK", false},
                                            {"klDiv", "klDiv", false},
-                                           {"klDiv+grad", "klDiv", true}};
+                                           {"klDiv+grad", "klDiv", true},
+                                           {"gldLoss", "gldLoss", false, kPositions},
+                                           {"gldLoss+grad", "gldLoss", true, kPositions}};
   return ops;
 }
 
@@ -64,7 +67,7 @@ Layout::Layout(const BenchOp& op, const StoredRecord& r, Storage storage, size_t
   for (int i = 0; i < r.inputs.count; ++i) {
     const Input& in = r.inputs[i];
     if (in.optional) continue;
-    const bool wide = hasColumns(in.dims);
+    const bool wide = hasClasses(in.dims);
     add(in.name, i, true, in.kind != Kind::real ? DType::i32 : typeOf(storage), wide ? rows * columns : rows);
   }
   const size_t inputs = block;
@@ -72,7 +75,7 @@ Layout::Layout(const BenchOp& op, const StoredRecord& r, Storage storage, size_t
     const Output& o = r.outputs[i];
     if (o.kind == OutputKind::reduced && !o.when) bytes += sizeof(double);
     if (o.kind != OutputKind::array || (o.when && !(op.gradient && std::strcmp(o.when, "grad") == 0))) continue;
-    if (hasColumns(o.dims))
+    if (hasClasses(o.dims))
       add(o.name, i, false, typeOf(storage), rows * columns);
     else
       add(o.name, i, false, o.type == Kind::index ? DType::i32 : DType::f32, rows * static_cast<size_t>(kSelected));
@@ -90,11 +93,14 @@ size_t Layout::setsFor(size_t cacheBytes) const {
 }
 
 Case::Case(const BenchOp& b, const Op& o, Device& d, Storage s, size_t n, size_t c, size_t cacheBytes)
-    : bench(b), op(o), device(d), storage(s), rows(n), columns(c), layout(b, *o.record, s, n, c) {
+    : bench(b), op(o), device(d), storage(s), rows(n), columns(c), units(n / b.positions), layout(b, *o.record, s, n, c) {
   const StoredRecord& r = *op.record;
   call_.record = &r;
-  call_.rows = rows;
+  call_.rows = units;
   call_.columns = columns;
+  for (char letter : {'n', '*'}) call_.dims[static_cast<int>(letter)] = units;
+  for (char letter : {'l', 't'}) call_.dims[static_cast<int>(letter)] = bench.positions;
+  for (char letter : {'c', 'v'}) call_.dims[static_cast<int>(letter)] = columns;
   for (int i = 0; i < r.options.count; ++i) {
     call_.options[i] = r.options[i].fallback;
     call_.given[i] = call_.options[i] == call_.options[i];
@@ -107,6 +113,7 @@ Case::Case(const BenchOp& b, const Op& o, Device& d, Storage s, size_t n, size_t
   };
   set("grad", bench.gradient);
   set("k", kSelected);
+  set("topK", kSelected);
   for (const Place& p : layout.places)
     if (p.isInput) call_.inputLength[p.index] = p.count;
   facts_.sharedBytes = device.facts.sharedMemPerBlockOptin;

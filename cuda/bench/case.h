@@ -15,6 +15,7 @@ namespace bench {
 struct BenchOp {
   const char *label, *name;
   bool gradient;
+  size_t positions = 1;  // rows of a sequence, which is what has a loss
 };
 const std::vector<BenchOp>& benchOps();
 
@@ -65,6 +66,7 @@ class Case {
   Device& device;
   const Storage storage;
   const size_t rows, columns;
+  const size_t units;  // that have a loss each: rows, or sequences of them
   const Layout layout;
   const Call& plainCall() const { return call_; }
   double* numbers() const { return numbers_; }
@@ -87,10 +89,8 @@ void fillNormal(DeviceCall& call, void* to, Storage storage, size_t count, uint6
 // A kernel that does nothing, for what a launch alone takes.
 void launchNothing(DeviceCall& call);
 
-// The op over plain loops in double, from cuda/test; null if it has none here.
-Kernel expectedOf(const char* op);
-// Compares some rows with it, and the mean of the losses with all of them. Says what is wrong, or nothing. With a folder, leaves there what
-// those rows are and should give, and adds to `manifest` an entry of a JSON list that says so.
+// Compares some rows with the kernels of the CPU in double, and the mean of the losses with all of them. Says what is wrong, or nothing.
+// With a folder, leaves there what those rows are and should give, and adds to `manifest` an entry of a JSON list that says so.
 std::string check(Case& c, const std::string& folder, std::string& manifest);
 
 }  // namespace bench

@@ -1,10 +1,12 @@
-// Results are looked at before they are timed: some rows against the reference of cuda/test, and the number that a call gives against the
+// Results are looked at before they are timed: some rows against the kernels of the CPU, and the number that a call gives against the
 // losses of all rows.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 
+#include "../../cpp/engine/threads.h"
 #include "../runtime/convert.h"
+#include "../test/host_kernels.h"
 #include "case.h"
 
 namespace logitcore {
@@ -71,19 +73,22 @@ bool leave(const std::string& path, const std::vector<double>& values, bool inte
 
 std::string check(Case& c, const std::string& folder, std::string& manifest) {
   std::vector<size_t> rows = {0};
-  if (c.rows > 2) rows.push_back(c.rows / 2);
-  if (c.rows > 1) rows.push_back(c.rows - 1);
+  // A sequence takes as long as many rows.
+  if (c.units == c.rows && c.rows > 2) rows.push_back(c.rows / 2);
+  if (c.units > 1) rows.push_back(c.units - 1);
   Call expected = c.plainCall();
   const StoredRecord& r = *c.op.record;
+  expected.runtime = &runtime();
   expected.isDouble = true;
   expected.rows = rows.size();
+  for (char letter : {'n', '*'}) expected.dims[static_cast<int>(letter)] = rows.size();
   const int reduction = optionNamed(r, "reduction");
   if (reduction >= 0) expected.options[reduction] = kReduceNone;
   std::vector<std::vector<double>> values(c.layout.places.size());
   std::vector<std::vector<int32_t>> integers(c.layout.places.size());
   for (size_t k = 0; k < values.size(); ++k) {
     const Place& p = c.layout.places[k];
-    const size_t width = p.count / c.rows;
+    const size_t width = p.count / c.units;
     values[k].resize(width * rows.size());
     integers[k].resize(p.dtype == DType::i32 ? values[k].size() : 0);
     void* array = p.dtype == DType::i32 ? static_cast<void*>(integers[k].data()) : values[k].data();
@@ -101,35 +106,33 @@ std::string check(Case& c, const std::string& folder, std::string& manifest) {
   for (int i = 0; i < r.outputs.count && lossAt < 0; ++i)
     if (r.outputs[i].kind == OutputKind::reduced && !r.outputs[i].when) lossAt = i;
   if (lossAt >= 0) expected.outputs[lossAt] = losses.data();
-  const Kernel reference = expectedOf(c.bench.name);
-  if (!reference) return "there is nothing to compare it with";
-  reference(expected);
+  hostKernels(c.bench.name)->f64(expected);
 
   c.callOn(0);
   std::string wrong = c.failure();
   for (size_t k = 0; k < values.size() && wrong.empty(); ++k) {
     const Place& p = c.layout.places[k];
     if (p.isInput) continue;
-    std::vector<double> got = download(c, c.at(0, p), p.dtype, p.count / c.rows, rows);
+    std::vector<double> got = download(c, c.at(0, p), p.dtype, p.count / c.units, rows);
     // A mean's gradient is that of a row's loss over the number of rows.
-    const double divisor = lossAt >= 0 ? static_cast<double>(c.rows) : 1.0;
+    const double divisor = lossAt >= 0 ? static_cast<double>(c.units) : 1.0;
     for (double& x : got) x *= divisor;
     if (p.dtype == DType::i32) values[k].assign(integers[k].begin(), integers[k].end());
-    wrong = compare(p.name, got, values[k], p.count / c.rows, p.dtype, divisor);
+    wrong = compare(p.name, got, values[k], p.count / c.units, p.dtype, divisor);
   }
   if (lossAt >= 0 && wrong.empty()) {
     double mean = 0, sum = 0;
     cudaMemcpyAsync(&mean, c.numbers() + lossAt, sizeof mean, cudaMemcpyDeviceToHost, c.device.stream);
     float* each = nullptr;
-    if (cudaMalloc(&each, c.rows * sizeof(float)) != cudaSuccess) return "no memory for the losses";
+    if (cudaMalloc(&each, c.units * sizeof(float)) != cudaSuccess) return "no memory for the losses";
     c.callOn(0, each);
-    const std::vector<double> got = download(c, each, DType::f32, c.rows, {0});
+    const std::vector<double> got = download(c, each, DType::f32, c.units, {0});
     cudaFree(each);
     for (double x : got) sum += x;
     std::vector<double> some;
     for (size_t row : rows) some.push_back(got[row]);
     wrong = compare(r.outputs[lossAt].name, some, losses, losses.size(), DType::f32);
-    const double expectedMean = sum / static_cast<double>(c.rows);
+    const double expectedMean = sum / static_cast<double>(c.units);
     if (wrong.empty() && !(std::fabs(mean - expectedMean) <= 1e-5 * std::fabs(expectedMean)))
       wrong = "the mean is " + std::to_string(mean) + ", that of the rows is " + std::to_string(expectedMean);
   }
@@ -148,8 +151,8 @@ std::string check(Case& c, const std::string& folder, std::string& manifest) {
   }
   if (lossAt >= 0) add(outputs, r.outputs[lossAt].name, losses, false);
   manifest += std::string(manifest.empty() ? "" : ",\n") + "    {\"op\": \"" + c.bench.label + "\", \"dtype\": \"" + nameOf(c.storage) +
-              "\", \"rows\": " + std::to_string(rows.size()) + ", \"columns\": " + std::to_string(c.columns) + ", \"inputs\": {" + inputs +
-              "}, \"outputs\": {" + outputs + "}}";
+              "\", \"rows\": " + std::to_string(rows.size() * c.bench.positions) + ", \"losses\": " + std::to_string(rows.size()) +
+              ", \"columns\": " + std::to_string(c.columns) + ", \"inputs\": {" + inputs + "}, \"outputs\": {" + outputs + "}}";
   return wrong;
 }
 

@@ -4,28 +4,21 @@
 #include "../engine/row_loss.h"
 #include "../engine/row_pair.h"
 #include "../engine/row_sweeps.h"
-#if defined(LOGITCORE_CUDA_REFERENCE)
-#include "../test/reference.h"
-// A test program asks for the second kernel, which the addon has not.
-#define LGC_EXPECTED(kernel) &reference::kernel
-#else
-#define LGC_EXPECTED(kernel) nullptr
-#endif
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 template <class D> struct RowLossOp : D {
-  static constexpr Kernels kernels{&onDevice<&runRowLoss<D>>, LGC_EXPECTED(lossRows<D>)};
+  static constexpr Kernels kernels{&onDevice<&runRowLoss<D>>, nullptr};
 };
 template <class D> struct RowSweepOp : D {
-  static constexpr Kernels kernels{&onDevice<&runRowSweeps<D>>, LGC_EXPECTED(sweepRows<D>)};
+  static constexpr Kernels kernels{&onDevice<&runRowSweeps<D>>, nullptr};
 };
 template <class D> struct RowPairOp : D {
-  static constexpr Kernels kernels{&onDevice<&runRowPair<D>>, LGC_EXPECTED(pairRows<D>)};
+  static constexpr Kernels kernels{&onDevice<&runRowPair<D>>, nullptr};
 };
 template <class D> struct ElementOp : D {
-  static constexpr Kernels kernels{&onDevice<&runElements<D>>, LGC_EXPECTED(elements<D>)};
+  static constexpr Kernels kernels{&onDevice<&runElements<D>>, nullptr};
 };
 
 template <class... D> struct DeviceTable {

@@ -2,13 +2,14 @@
 
 #include <cstring>
 
-#include "../../cpp/addon/plan.h"
 #include "../../cpp/engine/members.h"
+#include "../../cpp/engine/threads.h"
+#include "host_kernels.h"
 
 namespace logitcore {
 namespace {
 
-using LOGITCORE_LEVEL::hasColumns;
+using LOGITCORE_LEVEL::hasClasses;
 DType typeOf(Storage s) { return s == Storage::f32 ? DType::f32 : s == Storage::bf16 ? DType::bf16 : DType::f16; }
 
 Sample* current = nullptr;
@@ -19,44 +20,83 @@ double normal(Random& random) {
   return std::sqrt(-2 * std::log(1 - share(random))) * std::cos(6.283185307179586 * share(random));
 }
 
+// More entries than that would take minutes where there is no GPU.
+constexpr size_t kMostEntries = size_t{1} << 23;
+
 }  // namespace
 
-int optionNamed(const StoredRecord& r, const char* name) {
-  int i = 0;
-  while (i + 1 < r.options.count && std::strcmp(r.options[i].name, name) != 0) ++i;
-  return i;
+size_t Sample::sizeOf(const Dim& d) const {
+  const auto size = [&](char letter) { return host_.dims[static_cast<unsigned char>(letter) & 127]; };
+  if (!d.letter) return d.plus;
+  if (d.when >= 0 && host_.options[d.when] == 0) return 1;
+  if (d.times) return size(d.letter) * size(d.times);
+  if (d.option >= 0) return static_cast<size_t>(host_.options[d.option]);
+  return size(d.letter) + d.plus;
+}
+size_t Sample::lengthOf(const Dims& dims) const {
+  size_t n = 1;
+  for (const Dim& d : dims) n *= sizeOf(d);
+  return n;
 }
 
-size_t Sample::lengthOf(const char* dims, size_t rows, size_t columns) const {
-  if (hasColumns(dims)) return rows * columns;
-  if (std::strcmp(dims, "*,k") == 0) return rows * static_cast<size_t>(host_.options[0]);
-  if (std::strcmp(dims, "c") == 0) return columns;
-  if (dims[0] && dims[1] == ',' && dims[2] && !dims[3] && dims[0] != '*' && dims[2] != 'c')
-    return host_.dims[static_cast<int>(dims[0])] * host_.dims[static_cast<int>(dims[2])];
-  if (std::strcmp(dims, "n") == 0 || std::strcmp(dims, "*") == 0) return rows;
-  return 0;
+// c are the columns, n or * the rows; logits of sequences have half as many positions each.
+void Sample::chooseSizes(size_t rows, size_t columns) {
+  std::string letters;
+  for (const Dims& dims : plan_.inputDims)
+    for (const Dim& d : dims) letters += d.times ? std::string{d.letter, d.times} : std::string{d.letter};
+  const auto has = [&](char letter) { return letters.find(letter) != std::string::npos; };
+  const bool sequences = has('t') || has('l') || has('u'), alone = letters.find_first_not_of('*') == std::string::npos;
+  const auto option = [&](const char* name) {
+    for (int i = 0; i < plan_.options; ++i)
+      if (std::strcmp(plan_.record->options[i].name, name) == 0) return host_.options[i];
+    return 0.0;
+  };
+  for (char letter : letters) {
+    size_t size = has('c') ? 6 : columns;
+    if (letter == 'c') size = columns;
+    if (letter == 'v') size = columns + 2;
+    if (letter == '*') size = sequences ? 2 : alone ? columns : rows;
+    if (letter == 'n') size = rows;
+    if (letter == 'b') size = 2;
+    if (letter == 't' || letter == 'l') size = (rows + 1) / 2;
+    if (letter == 'u') size = (rows + 3) / 2;
+    // Of two matrices: rows x columns, times columns x (rows and a few), each perhaps turned.
+    if (letter == 'i') size = option("transposeA") != 0 ? columns : rows;
+    if (letter == 'j') size = option("transposeA") != 0 ? rows : columns;
+    if (letter == 'p') size = option("transposeB") != 0 ? rows + 5 : columns;
+    if (letter == 'q') size = option("transposeB") != 0 ? columns : rows + 5;
+    if (letter == 'g') size = option("nodes") != 0 ? columns : static_cast<size_t>(option("topK"));
+    host_.dims[static_cast<int>(letter)] = size;
+  }
+  host_.rows = has('*') ? host_.dims[static_cast<int>('*')] : host_.dims[static_cast<int>('n')];
+  host_.columns = host_.dims[static_cast<int>('c')];
+  for (const Dims& dims : plan_.outputDims)
+    for (const Dim& d : dims)
+      if (!has(d.letter)) host_.dims[static_cast<unsigned char>(d.letter) & 127] = 1;
 }
 
 void Sample::fill(Array& a, const Input& in, size_t columns, unsigned seed) {
   Random random{seed * 0x9e3779b97f4a7c15ull + 1};
   a.values.resize(a.length);
-  if (in.kind != Kind::real) {
+  if (in.kind != Kind::real && in.kind != Kind::numbers) {
     a.dtype = DType::i32;
     a.integers.resize(a.length);
     for (size_t i = 0; i < a.length; ++i) {
       const double u = share(random);
       // A row in eight is left out, where there is the option.
-      a.integers[i] = u < 0.125 && in.kind != Kind::sign ? -100 : static_cast<int32_t>(share(random) * static_cast<double>(columns));
-      if (in.kind == Kind::mark && a.integers[i] != -100) a.integers[i] = 0;
+      a.integers[i] = u < 0.125 ? -100 : static_cast<int32_t>(share(random) * static_cast<double>(host_.columns));
+      if (in.kind == Kind::mark && u >= 0.125) a.integers[i] = 0;
+      if (in.kind == Kind::mask) a.integers[i] = u >= 0.125;
+      if (in.kind == Kind::sign) a.integers[i] = u < 0.5 ? 1 : -1;
     }
     return;
   }
-  a.dtype = hasColumns(in.dims) ? typeOf(storage_) : DType::f32;
+  a.dtype = in.kind != Kind::real ? DType::f64 : hasClasses(in.dims) ? typeOf(storage_) : DType::f32;
   for (double& x : a.values) x = 2 * normal(random);
   if (in.domain == Domain::positive)
     for (double& x : a.values) x = std::fabs(x) + 0.1;
   if (in.domain == Domain::probability || in.domain == Domain::logProbability) {
-    const size_t width = hasColumns(in.dims) ? columns : 1;
+    const size_t width = hasClasses(in.dims) ? columns : 1;
     for (size_t i = 0; i + width <= a.length; i += width) {
       double sum = width == 1 ? 1.0 : 0.0;
       for (size_t j = 0; j < width; ++j) sum += std::exp(a.values[i + j]);
@@ -74,8 +114,8 @@ void Sample::fill(Array& a, const Input& in, size_t columns, unsigned seed) {
 }
 
 // Everything that can be asked for is, and numbers are not their defaults, so that no part of a definition is idle.
-void Sample::chooseOptions(unsigned seed) {
-  const StoredRecord& r = *op_.record;
+void Sample::chooseOptions(size_t columns, unsigned seed) {
+  const StoredRecord& r = *plan_.record;
   for (int i = 0; i < r.options.count; ++i) {
     const Option& o = r.options[i];
     host_.options[i] = o.fallback;
@@ -89,72 +129,75 @@ void Sample::chooseOptions(unsigned seed) {
     if (name == "transposeB") host_.options[i] = seed / 2 % 2;
     if (name == "alpha" && r.inputs.count == 2 && std::strcmp(r.inputs[0].dims, "i,j") == 0) host_.options[i] = 0.5;
     if (name == "step") host_.options[i] = 0.25;
-    // Also more than are selected without a sort.
-    if (name == "k") host_.options[i] = static_cast<double>(1 + (seed % 7 == 0 ? host_.columns / 2 : seed % 71) % host_.columns);
+    if (name == "quantile") host_.options[i] = 0.3;
+    // Also more than are selected without a sort, and all.
+    if (name == "k") host_.options[i] = static_cast<double>(1 + (seed % 7 == 0 ? columns / 2 : seed % 71) % columns);
+    // Not all: with every class a node, what they are the differences of adds up to nothing.
+    if (name == "topK" && seed % 5) host_.options[i] = static_cast<double>(1 + seed % 71);
+    if (name == "topK" && columns > 1) host_.options[i] = std::fmin(host_.options[i], static_cast<double>(columns - 1));
+    // Two standardised values are 1 and -1, whatever they were.
+    if (name == "transform" && columns == 2) host_.options[i] = o.fallback;
+    if (o.required && host_.options[i] != host_.options[i]) host_.options[i] = 0.5;
     host_.given[i] = host_.options[i] == host_.options[i];
   }
 }
 
-Sample::Sample(const Op& op, size_t rows, size_t columns, Storage storage, unsigned seed) : op_(op), storage_(storage) {
+Sample::Sample(const Plan& plan, size_t rows, size_t columns, Storage storage, unsigned seed) : plan_(plan), storage_(storage) {
   std::string reason;
   device_ = Device::get(reason);
-  const StoredRecord& r = *op.record;
-  host_.record = op.record;
+  const StoredRecord& r = *plan.record;
+  host_.record = plan.record;
+  host_.runtime = &runtime();
   host_.isDouble = true;
-  host_.rows = rows;
-  host_.columns = columns;
-  chooseOptions(seed);
-  // Of two matrices: rows x columns, times columns x (rows and a few).
-  const auto named = [&](const char* name) {
-    const int i = optionNamed(r, name);
-    return std::strcmp(r.options.count ? r.options[i].name : "", name) == 0 && host_.options[i] != 0;
-  };
-  const size_t sides[2][2] = {{rows, columns}, {columns, rows + 5}};
-  const bool turned[2] = {named("transposeA"), named("transposeB")};
-  for (int k = 0; k < 2; ++k) {
-    host_.dims[static_cast<int>(k ? 'p' : 'i')] = sides[k][turned[k]];
-    host_.dims[static_cast<int>(k ? 'q' : 'j')] = sides[k][!turned[k]];
-  }
-  if (r.check && !r.check(host_)) {
-    fits_ = false;
-    return;
-  }
-  bool present = false;
-  for (int i = 0; i < r.inputs.count; ++i) present = present || hasColumns(r.inputs[i].dims);
-  if (!present && storage != Storage::f32) fits_ = false;
+  chooseOptions(columns, seed);
+  chooseSizes(rows, columns);
   inputs_.resize(static_cast<size_t>(r.inputs.count));
   outputs_.resize(static_cast<size_t>(r.outputs.count));
+  bool halves = false;
+  size_t entries = 0;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Input& in = r.inputs[static_cast<int>(i)];
+    halves = halves || (in.kind == Kind::real && hasClasses(in.dims));
+    inputs_[i].length = lengthOf(plan.inputDims[i]);
+    entries += inputs_[i].length;
+  }
+  fits_ = (halves || storage == Storage::f32) && entries <= kMostEntries && (!r.check || r.check(host_));
+  for (size_t i = 0; fits_ && i < outputs_.size(); ++i) entries += lengthOf(plan.outputDims[i]);
+  fits_ = fits_ && entries <= kMostEntries;
+  if (!fits_) return;
   for (int i = 0; i < r.inputs.count; ++i) {
     Array& a = inputs_[static_cast<size_t>(i)];
-    if (r.inputs[i].optional && (seed + static_cast<unsigned>(i)) % 2) continue;
-    a.length = lengthOf(r.inputs[i].dims, rows, columns);
-    fill(a, r.inputs[i], columns, seed * 16 + static_cast<unsigned>(i) + 1);
-    upload(a);
-    host_.inputs[i] = r.inputs[i].kind == Kind::real ? static_cast<const void*>(a.values.data()) : a.integers.data();
+    if (r.inputs[i].optional && (seed + static_cast<unsigned>(i)) % 2) {
+      a.length = 0;
+      continue;
+    }
+    const Dims& dims = plan.inputDims[static_cast<size_t>(i)];
+    fill(a, r.inputs[i], dims.empty() ? 1 : sizeOf(dims.back()), seed * 16 + static_cast<unsigned>(i) + 1);
+    if (r.inputs[i].kind != Kind::numbers) upload(a);
+    host_.inputs[i] = a.integers.empty() ? static_cast<const void*>(a.values.data()) : a.integers.data();
     host_.inputLength[i] = a.length;
   }
   static_cast<Call&>(call_) = host_;
   call_.isDouble = false;
-  for (int i = 0; i < r.inputs.count; ++i) call_.inputs[i] = host_.inputs[i] ? inputs_[static_cast<size_t>(i)].device : nullptr;
+  // Lists of numbers stay on the host.
+  for (int i = 0; i < r.inputs.count; ++i)
+    if (host_.inputs[i] && inputs_[static_cast<size_t>(i)].device) call_.inputs[i] = inputs_[static_cast<size_t>(i)].device;
   numbers_.dtype = DType::f64;
   numbers_.length = kMaxOutputs;
   numbers_.values.assign(kMaxOutputs, 0);
   upload(numbers_);
-  const int reduction = [&] {
-    for (int i = 0; i < r.options.count; ++i)
-      if (std::strcmp(r.options[i].name, "reduction") == 0) return static_cast<int>(host_.options[i]);
-    return static_cast<int>(kReduceNone);
-  }();
+  const bool perRow = plan.reduction >= 0 && host_.options[plan.reduction] == kReduceNone;
   for (int i = 0; i < r.outputs.count; ++i) {
     const Output& o = r.outputs[i];
     Array& a = outputs_[static_cast<size_t>(i)];
-    if (o.kind == OutputKind::scalar || (o.kind == OutputKind::reduced && reduction != kReduceNone)) {
+    if (o.kind == OutputKind::scalar || (o.kind == OutputKind::reduced && !perRow)) {
       call_.numbers[i] = static_cast<double*>(numbers_.device) + i;
       continue;
     }
-    if (o.when && host_.options[optionNamed(r, o.when)] == 0) continue;
-    a.length = lengthOf(o.dims, rows, columns);
-    a.dtype = o.type == Kind::index ? DType::i32 : hasColumns(o.dims) ? typeOf(storage_) : DType::f32;
+    const int asked = plan.whenOption[static_cast<size_t>(i)], with = plan.whenInput[static_cast<size_t>(i)];
+    if ((asked >= 0 && !(host_.options[asked] != 0)) || (with >= 0 && !host_.inputs[with])) continue;
+    a.length = lengthOf(plan.outputDims[static_cast<size_t>(i)]);
+    a.dtype = o.type == Kind::index ? DType::i32 : hasClasses(o.dims) ? typeOf(storage_) : DType::f32;
     a.values.assign(a.length, NAN);
     if (a.dtype == DType::i32) a.integers.assign(a.length, -1);
     host_.outputs[i] = a.dtype == DType::i32 ? static_cast<void*>(a.integers.data()) : a.values.data();
@@ -243,9 +286,11 @@ std::vector<double> Sample::download(const Array& a) const {
   return out;
 }
 
+void Sample::expect() { hostKernels(plan_.record->name)->f64(host_); }
+
 void Sample::run() {
   current = this;
-  op_.kernels.f32(call_);
+  plan_.kernels.f32(call_);
   for (const auto& s : scratch_) device_->memory.release(s.first, s.second);
   scratch_.clear();
   if (call_.failure == cudaSuccess) call_.failure = cudaStreamSynchronize(device_->stream);
@@ -262,7 +307,7 @@ std::vector<Difference> Sample::differences() const {
   double upstream = 0, logits = 0;
   for (size_t k = 0; k < inputs_.size(); ++k)
     for (double x : inputs_[k].values) {
-      double& most = op_.record->inputs[static_cast<int>(k)].domain == Domain::gradient ? upstream : logits;
+      double& most = plan_.record->inputs[static_cast<int>(k)].domain == Domain::gradient ? upstream : logits;
       if (std::isfinite(x)) most = std::fmax(most, std::fabs(x));
     }
   const std::vector<double> numbers = download(numbers_);
@@ -277,11 +322,12 @@ std::vector<Difference> Sample::differences() const {
     const bool exact = dtype == DType::i32;
     const double unit = dtype == DType::bf16 ? 0x1p-8 : dtype == DType::f16 ? 0x1p-11 : 0;
     // Values below the normal halves are that far apart.
-    const bool isRow = got.size() != host_.rows * host_.columns;
+    const Dims& dims = plan_.outputDims[k];
+    const size_t width = !number && dims.size() > 1 ? sizeOf(dims.back()) : got.size();
+    const bool isRow = number || dims.size() < 2;
     const double terms = number ? 5e-6 : 2e-6 * upstream + (isRow ? 2e-8 * logits : 0.0),
                  least = terms + (dtype == DType::f16 ? 0x1p-24 : 1e-30);
-    Difference d{op_.record->outputs[static_cast<int>(k)].name, static_cast<long>(got.size()), 0, 0, 0, 0, 0};
-    const size_t width = got.size() == host_.rows * host_.columns ? host_.columns : got.size();
+    Difference d{plan_.record->outputs[static_cast<int>(k)].name, static_cast<long>(got.size()), 0, 0, 0, 0, 0};
     double most = 0;
     for (double x : expected)
       if (std::isfinite(x)) most = std::fmax(most, std::fabs(x));

@@ -1,10 +1,11 @@
-// A call of an op made from its record: inputs, options and outputs, once in double on the host and once on the device.
+// A call of an op made from its record: inputs, options and outputs, once by the kernels of the host in double and once on the device.
 #pragma once
 #include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "../../cpp/addon/plan.h"
 #include "../../test/native/random.h"
 #include "../engine/call.h"
 #include "../runtime/convert.h"
@@ -23,11 +24,11 @@ struct Difference {
 
 class Sample {
  public:
-  Sample(const Op& op, size_t rows, size_t columns, Storage storage, unsigned seed);
+  Sample(const Plan& plan, size_t rows, size_t columns, Storage storage, unsigned seed);
   ~Sample();
-  // Some ops want more than one column.
+  // Some ops want more than one column, and some make matrices of them.
   bool fits() const { return fits_; }
-  void expect() { op_.kernels.f64(host_); }
+  void expect();
   void run();
   std::vector<Difference> differences() const;
 
@@ -41,7 +42,7 @@ class Sample {
     size_t bytes() const { return length * widthOf(dtype); }
   };
 
-  const Op& op_;
+  const Plan& plan_;
   Call host_;
   DeviceCall call_;
   DeviceFacts facts_;
@@ -52,9 +53,11 @@ class Sample {
   Device* device_;
   bool fits_ = true;
 
-  size_t lengthOf(const char* dims, size_t rows, size_t columns) const;
+  size_t sizeOf(const Dim& d) const;
+  size_t lengthOf(const Dims& dims) const;
+  void chooseSizes(size_t rows, size_t columns);
   void fill(Array& a, const Input& in, size_t columns, unsigned seed);
-  void chooseOptions(unsigned seed);
+  void chooseOptions(size_t columns, unsigned seed);
   void upload(Array& a);
   std::vector<double> download(const Array& a) const;
   static void* allocate(DeviceCall& call, size_t bytes);

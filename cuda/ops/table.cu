@@ -19,6 +19,7 @@
   X(minillm)                         \
   X(distillation)                    \
   X(heads)                           \
+  X(alignment)                       \
   X(matrix)
 
 namespace logitcore {

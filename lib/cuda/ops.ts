@@ -1,4 +1,5 @@
 // By family, as the ops of the host are. A test compares them with the records of the addon.
+export * from './ops/alignment.js';
 export * from './ops/binary.js';
 export * from './ops/distillation.js';
 export * from './ops/divergence.js';

@@ -74,5 +74,8 @@ export function deviceSample(
       for (let at = 0; at * columns < data.length; at++)
         change(data.subarray(at * columns, (at + 1) * columns), at);
     }
-  return { ...sample, kind };
+  // alignDistil refuses a weight below 0 in the modes that use it.
+  const { klCoef } = sample.options;
+  const options = typeof klCoef === 'number' ? { klCoef: Math.abs(klCoef) } : {};
+  return { ...sample, options: { ...sample.options, ...options }, kind };
 }

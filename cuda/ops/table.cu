@@ -17,6 +17,9 @@
   X(normalization)                   \
   X(radius)                          \
   X(minillm)                         \
+  X(monitors)                        \
+  X(optimizer)                       \
+  X(perceptron)                      \
   X(distillation)                    \
   X(heads)                           \
   X(alignment)                       \

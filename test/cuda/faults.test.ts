@@ -20,7 +20,7 @@ const wrongOnes = (width: number) => [width, -1, -99, -2147483648, 2147483647];
 
 function sampleOf(record: OpRecord, width: number, given: Readonly<Record<string, unknown>>) {
   // The seed makes plain logits.
-  const made = deviceSample(record, width, 3, 7 * width);
+  const made = deviceSample(record, width, 3, 7 * width, 'all');
   return { ...made, options: { ...made.options, ignoreIndex, ...given } };
 }
 
@@ -41,7 +41,7 @@ async function refused(sample: Sample, message: string): Promise<Result> {
 
 /** Arrays with an entry or a slice for each index: of sequences too, which have one position here. */
 const slices = (record: OpRecord, result: Result): [string, Numbers][] => [
-  ...rowOutputs(record, result),
+  ...rowOutputs(record, result).filter(([, values]) => !(values instanceof Int32Array)),
   ...record.outputs.flatMap(({ dims, name }): [string, Numbers][] => {
     const values = result[name];
     return firstDim(dims) === 'b' && ArrayBuffer.isView(values) ? [[name, values as Numbers]] : [];
@@ -85,4 +85,17 @@ describeCuda('an index out of range', () => {
         await synchronize();
       });
     }
+});
+
+describeCuda('a label other than 1 and -1', () => {
+  for (const record of deviceRecords)
+    for (const { name } of record.inputs.filter(({ kind }) => kind === 'sign'))
+      test(`${record.name}: is said by the next read`, async () => {
+        const message = `${record.name}: ${name} holds a value other than 1 and -1`;
+        const good = deviceSample(record, 10, 3, 70);
+        const before = await callOnDevice(good, 'f32');
+        for (const label of [0, 2, -2147483648])
+          await refused(withIndex(good, name, label), message);
+        expect(sameResult(await callOnDevice(good, 'f32'), before)).toBeUndefined();
+      });
 });

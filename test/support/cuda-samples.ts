@@ -39,6 +39,7 @@ export function deviceSample(
   width: number,
   rows: number,
   seed: number,
+  optional: 'some' | 'all' = 'some',
 ): DeviceSample {
   const chosen = kinds[seed % kinds.length];
   const kind = unsettled[record.name]?.includes(chosen) ? 'plain' : chosen;
@@ -61,7 +62,7 @@ export function deviceSample(
     sizes,
     seed,
     options: seed % 5 === 0 ? 'default' : 'sampled',
-    optional: 'some',
+    optional,
     ignored: seed % 3 !== 0,
     values: kind === 'masked' || kind === 'wide' ? kind : 'plain',
   });

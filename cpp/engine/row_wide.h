@@ -1,7 +1,7 @@
-// Softmax statistics of a row in double lanes, for losses that compare several rows: where the difference of two distributions or of
-// their normalisers counts, float32 sums would leave nothing of it. A row is a function (i, count) -> f64x8, so it may be computed.
+// Softmax statistics of a row in double lanes. A row is a function (i, count) -> f64x8, so it may be computed.
 #pragma once
 #include "wide.h"
+#include "wide_softmax.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -9,13 +9,6 @@ namespace LOGITCORE_LEVEL {
 template <class T> struct WideRow {
   const T* x;
   LGC_FN f64x8 operator()(size_t i, size_t count) const { return readWide(x + i, count, -kInfinity); }
-};
-
-struct WideSoftmax {
-  double max, others;  // of exp((x - max) * scale), without the first largest entry; NaN for a row without a distribution
-  size_t argMax;
-  double scale, logSum, inverse;
-  LGC_FN f64x8 shifted(f64x8 v) const { return (v - max) * scale; }
 };
 
 template <class F> inline WideSoftmax wideSoftmax(size_t c, double scale, F&& row) {
@@ -41,16 +34,8 @@ template <class F> inline WideSoftmax wideSoftmax(size_t c, double scale, F&& ro
     }
     return e;
   });
-  if (!(s.max - s.max == 0)) s.others = __builtin_nan("");
-  s.logSum = log1p(s.others);
-  s.inverse = 1 / (1 + s.others);
+  s.finish();
   return s;
-}
-
-// A term of an expectation: 0 * Infinity is Infinity, since the probability is 0 by underflow alone. What is dead is left out.
-LGC_FN f64x8 expected(m64x8 dead, f64x8 e, f64x8 value) {
-  const f64x8 zero = broadcast<f64x8>(0);
-  return select(dead, zero, select(abs(value) == kInfinity, value, e * value));
 }
 
 // The probabilities of a row.

@@ -1,30 +1,63 @@
 #include "alignment.h"
 
 #include "../engine/family.h"
+#include "../engine/row_wide.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr Input sequenceLogits(const char* name) { return {name, "b,t,c"}; }
-constexpr Input kSequenceTargets{"targets", "b*t", Kind::target};
-constexpr Input kDpo = sequenceLogits("logitsDpo"), kRef = sequenceLogits("logitsRef"), kPolicy = sequenceLogits("student");
-constexpr Output kGradPolicy = gradient("gradStudent", "b,t,c", "student");
-constexpr Option kLengthNormalize = boolean("lengthNormalize", true);
-
-// (x - log Z_x) - (y - log Z_y) of shifted logits, 0 where both are dead.
-LGC_FN f64x8 logRatio(const WideSoftmax& p, f64x8 x, const WideSoftmax& q, f64x8 y) {
-  const f64x8 a = p.shifted(x), b = q.shifted(y), dead = broadcast<f64x8>(-kInfinity);
-  return select((a == dead) & (b == dead), broadcast<f64x8>(0), (a - b) - (p.logSum - q.logSum));
+// sum_a |pi_dpo(a) - pi_ref(a)|
+template <class T> inline double rowDistance(const T* dpo, const T* ref, size_t c) {
+  const WideRow<T> d{dpo}, r{ref};
+  const WideSoftmax p = wideSoftmax(c, 1, d), q = wideSoftmax(c, 1, r);
+  return rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA { return distanceTerm(p, d(i, count), q, r(i, count)); });
 }
 
-struct DpoTokenReward {
-  static constexpr Record record{
-      "dpoTokenReward",
-      "align-distil",
-      {kDpo, kRef, kSequenceTargets},
-      {kBeta, kIgnoreIndex, boolean("distribution")},
-      {array("tokenReward", "b,t"), array("sequenceReward", "b"), when(array("distribution", "b,t,c"), "distribution")}};
+template <class T> struct TeacherRow {
+  const AlignTeacher& rule;
+  const T* dpo;
+  const T* ref;
+  double w;
+  LGC_FN f64x8 operator()(size_t i, size_t count) const {
+    return rule.logits(readWide(dpo + i, count, -kInfinity), readWide(ref + i, count, -kInfinity), w);
+  }
+};
 
+// Positions of [b, t] sequences; those whose target is ignoreIndex are outside the response.
+struct Sequences {
+  size_t b, t;
+  const int32_t* targets;
+  int32_t ignore;
+  double present = 0;  // sequences with a counted position
+
+  explicit Sequences(const Call& call)
+      : b(call.dims['b']),
+        t(call.dims['t']),
+        targets(static_cast<const int32_t*>(call.inputs[inputIndex(*call.record, "targets")])),
+        ignore(static_cast<int32_t>(optionNamed(call, "ignoreIndex"))) {
+    for (size_t i = 0; i < b; ++i) present += count(i) > 0;
+  }
+  size_t positions() const { return b * t; }
+  bool counted(size_t at) const { return targets[at] != ignore; }
+  double count(size_t sequence) const {
+    size_t n = 0;
+    for (size_t k = 0; k < t; ++k) n += counted(sequence * t + k);
+    return static_cast<double>(n);
+  }
+  // The sum over the positions of a sequence, or their mean.
+  double total(const double* values, size_t sequence, bool mean) const {
+    const double sum = orderedSum(values + sequence * t, t);
+    return mean ? sum * reciprocalOrZero(count(sequence)) : sum;
+  }
+  // Mean over the sequences that have a counted position.
+  double average(const double* values, bool mean) const {
+    double sum = 0;
+    for (size_t i = 0; i < b; ++i) sum += count(i) > 0 ? total(values, i, mean) : 0.0;
+    return sum * reciprocalOrZero(present);
+  }
+};
+
+struct DpoTokenRewardOp : DpoTokenReward {
   template <class T> static void run(Call& call) {
     const Sequences seq(call);
     const size_t c = call.columns;
@@ -61,16 +94,7 @@ struct DpoTokenReward {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct AlignDistilTeacher {
-  static constexpr Record record{"alignDistilTeacher",
-                                 "align-distil",
-                                 {{"logitsDpo", "*,c"}, {"logitsRef", "*,c"}},
-                                 {kAlignMode, kBeta, kKlCoef, kTvdScale, kTvdFloor},
-                                 {inPlace(array("out", "*,c"), "logitsDpo"), array("weight", "*"), array("coef", "*"), array("tvd", "*")},
-                                 false,
-                                 nullptr,
-                                 &checkTeacher};
-
+struct AlignDistilTeacherOp : AlignDistilTeacher {
   template <class T> static void run(Call& call) {
     const AlignTeacher rule(call);
     const size_t c = call.columns;
@@ -97,41 +121,22 @@ struct AlignDistilTeacher {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct TokenLoss {
-  double kl, reward;
-};
-
-// coef KL(p || q) - E_p[reward] of one position. The divergence is linear in the logits: no logarithm of a probability, which of a
-// peaked teacher would have no digits.
+// `teacher`: of the logits of q. `reward` may be null, and so may `grad`.
 template <class T, class Q> inline TokenLoss tokenLoss(const T* student, const Q& teacher, const T* reward, size_t c, double studentScale,
                                                        double teacherScale, double coef, double share, T* grad) {
   const WideRow<T> z{student};
-  const WideSoftmax p = wideSoftmax(c, studentScale, z), q = wideSoftmax(c, teacherScale, teacher);
-  const f64x8 dead = broadcast<f64x8>(-kInfinity), zero = broadcast<f64x8>(0);
-  const double divergence = p.inverse * rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
-                              const f64x8 x = p.shifted(z(i, count));
-                              return expected(x == dead, expFlush(x), x - q.shifted(teacher(i, count)));
-                            });
-  double mean = 0;
+  TokenLoss token{wideSoftmax(c, studentScale, z), wideSoftmax(c, teacherScale, teacher), coef, share, reward != nullptr};
+  token.divergence = token.p.inverse *
+                     rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA { return token.divergenceTerm(z(i, count), teacher(i, count)); });
   if (reward)
-    mean = p.inverse * rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA {
-             const f64x8 x = p.shifted(z(i, count));
-             return expected(x == dead, expFlush(x), readWide(reward + i, count));
-           });
-  if (grad) {
-    const double scale = p.inverse * studentScale * share;
-    for (size_t i = 0; i < c; i += kWide) {
-      const size_t count = c - i < kWide ? c - i : kWide;
-      const f64x8 x = p.shifted(z(i, count));
-      f64x8 slope = zero;
-      if (coef != 0) slope = ((x - q.shifted(teacher(i, count))) - divergence) * coef;
-      if (reward) slope = slope - (readWide(reward + i, count) - mean);
-      const f64x8 g = expFlush(x) * scale * slope;
-      // 0 in a dead class, unless the row has no distribution.
-      writeWide(grad + i, select(x == dead, broadcast<f64x8>(p.inverse == p.inverse ? 0.0 : p.inverse), g), count);
-    }
+    token.mean = token.p.inverse * rowSumWide(c, [&](size_t i, size_t count)
+                                                     LGC_LAMBDA { return token.rewardTerm(z(i, count), readWide(reward + i, count)); });
+  for (size_t i = 0; grad && i < c; i += kWide) {
+    const size_t count = c - i < kWide ? c - i : kWide;
+    const f64x8 gain = reward ? readWide(reward + i, count) : broadcast<f64x8>(0);
+    writeWide(grad + i, token.gradient(z(i, count), teacher(i, count), gain), count);
   }
-  return {divergence - p.logSum + q.logSum, mean};
+  return token;
 }
 
 // values: one a position; the output is a number or one a sequence.
@@ -169,27 +174,16 @@ template <class T, class F> inline void forPositions(Call& call, const Sequences
   });
 }
 
-struct AlignDistilLoss {
-  static constexpr Record record{"alignDistilLoss",
-                                 "align-distil",
-                                 {kPolicy, kDpo, kRef, kSequenceTargets},
-                                 {kAlignMode, kBeta, kKlCoef, kTvdScale, kTvdFloor, kTemperature, above(number("studentTemperature", 1), 0),
-                                  kLengthNormalize, kIgnoreIndex, kReduction, kGrad},
-                                 {reduced("loss", "b"), kGradPolicy},
-                                 false,
-                                 nullptr,
-                                 &checkTeacher};
-
+struct AlignDistilLossOp : AlignDistilLoss {
   template <class T> static void run(Call& call) {
-    const AlignTeacher rule(call);
+    const AlignDistilLoss d(call);
+    const AlignTeacher& rule = d.rule;
     const Sequences seq(call);
     const size_t c = call.columns;
     const T* student = LGC_INPUT(T, call, student);
     const T* dpo = LGC_INPUT(T, call, logitsDpo);
     const T* ref = LGC_INPUT(T, call, logitsRef);
     T* grad = LGC_OUTPUT(T, call, gradStudent);
-    const double studentScale = 1 / LGC_OPTION(call, studentTemperature);
-    const double teacherScale = rule.mode == kGkd ? 1.0 : 1 / LGC_OPTION(call, temperature);
     const PositionShare share(call, seq);
     Scratch<double> losses(call, seq.positions());
     if (!losses) return;
@@ -198,22 +192,16 @@ struct AlignDistilLoss {
       const double w = rule.weight(rule.adaptive() ? rowDistance(dpo + at * c, ref + at * c, c) : 0), coef = rule.coefficient(w);
       const TeacherRow<T> teacher{rule, dpo + at * c, ref + at * c, w};
       const T* none = nullptr;
-      const TokenLoss loss =
-          tokenLoss(student + at * c, teacher, none, c, studentScale, teacherScale, coef, share.of(seq, at), grad ? grad + at * c : grad);
-      values[at] = coef * loss.kl;
+      const TokenLoss loss = tokenLoss(student + at * c, teacher, none, c, d.studentScale, d.teacherScale, coef, share.of(seq, at),
+                                       grad ? grad + at * c : grad);
+      values[at] = coef * loss.kl();
     });
     reduceSequences<T>(call, outputIndex(record, "loss"), seq, values);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct RlhfTokenLoss {
-  static constexpr Record record{"rlhfTokenLoss",
-                                 "align-distil",
-                                 {kPolicy, sequenceLogits("reward"), kRef, kSequenceTargets},
-                                 {atLeast(kKlCoef, 0), kLengthNormalize, kIgnoreIndex, kReduction, kGrad},
-                                 {reduced("loss", "b"), reduced("expectedReward", "b"), reduced("kl", "b"), kGradPolicy}};
-
+struct RlhfTokenLossOp : RlhfTokenLoss {
   template <class T> static void run(Call& call) {
     const Sequences seq(call);
     const size_t c = call.columns, n = seq.positions();
@@ -230,9 +218,9 @@ struct RlhfTokenLoss {
     forPositions(call, seq, grad, [&](size_t at) {
       const TokenLoss loss = tokenLoss(student + at * c, WideRow<T>{ref + at * c}, reward + at * c, c, 1, 1, klCoef, share.of(seq, at),
                                        grad ? grad + at * c : grad);
-      rewards[at] = loss.reward;
-      divergences[at] = loss.kl;
-      losses[at] = (klCoef == 0 ? 0.0 : klCoef * loss.kl) - loss.reward;
+      rewards[at] = loss.mean;
+      divergences[at] = loss.kl();
+      losses[at] = lossOf(loss);
     });
     reduceSequences<T>(call, outputIndex(record, "loss"), seq, losses);
     reduceSequences<T>(call, outputIndex(record, "expectedReward"), seq, rewards);
@@ -241,14 +229,7 @@ struct RlhfTokenLoss {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct AlignDistilStats {
-  static constexpr Record record{"alignDistilStats",
-                                 "align-distil",
-                                 {kPolicy, kDpo, kRef, kSequenceTargets},
-                                 {kBeta, kIgnoreIndex},
-                                 {scalar("expectedReward"), scalar("dpoExpectedReward"), scalar("sequenceReward"), scalar("tokenReward"),
-                                  scalar("sequenceInitKl"), scalar("tokenInitKl"), scalar("sequenceTeacherKl"), scalar("tokenTeacherKl")}};
-
+struct AlignDistilStatsOp : AlignDistilStats {
   template <class T> static void run(Call& call) {
     const Sequences seq(call);
     const size_t c = call.columns, n = seq.positions();
@@ -256,10 +237,10 @@ struct AlignDistilStats {
     const T* dpo = LGC_INPUT(T, call, logitsDpo);
     const T* ref = LGC_INPUT(T, call, logitsRef);
     const double beta = LGC_OPTION(call, beta);
-    Scratch<double> values(call, 5 * n);
+    Scratch<double> values(call, kValues * n);
     if (!values) return;
-    double* reward = values;
-    double *dpoReward = reward + n, *tokenReward = dpoReward + n, *initKl = tokenReward + n, *teacherKl = initKl + n;
+    double* of[kValues];
+    for (size_t k = 0; k < kValues; ++k) of[k] = values + k * n;
     T* nothing = nullptr;
     forPositions(call, seq, nothing, [&](size_t at) {
       const WideRow<T> z{student + at * c}, d{dpo + at * c}, r{ref + at * c};
@@ -272,26 +253,19 @@ struct AlignDistilStats {
                });
       };
       const auto gain = [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(q, d(i, count), o, r(i, count)); };
-      reward[at] = beta * mean(p, z, gain);
-      dpoReward[at] = beta * mean(q, d, gain);
-      initKl[at] = mean(p, z, [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(p, z(i, count), o, r(i, count)); });
-      teacherKl[at] = mean(p, z, [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(p, z(i, count), q, d(i, count)); });
+      of[kReward][at] = beta * mean(p, z, gain);
+      of[kDpoReward][at] = beta * mean(q, d, gain);
+      of[kInitKl][at] = mean(p, z, [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(p, z(i, count), o, r(i, count)); });
+      of[kTeacherKl][at] = mean(p, z, [&](size_t i, size_t count) LGC_LAMBDA { return logRatio(p, z(i, count), q, d(i, count)); });
       const size_t y = static_cast<size_t>(seq.targets[at]);
-      tokenReward[at] =
+      of[kTokenReward][at] =
           beta * get(logRatio(q, broadcast<f64x8>(static_cast<double>(d.x[y])), o, broadcast<f64x8>(static_cast<double>(r.x[y]))), 0);
     });
-    LGC_NUMBER(call, expectedReward) = seq.average(reward, false);
-    LGC_NUMBER(call, dpoExpectedReward) = seq.average(dpoReward, false);
-    LGC_NUMBER(call, sequenceReward) = seq.average(tokenReward, false);
-    LGC_NUMBER(call, tokenReward) = seq.average(tokenReward, true);
-    LGC_NUMBER(call, sequenceInitKl) = seq.average(initKl, false);
-    LGC_NUMBER(call, tokenInitKl) = seq.average(initKl, true);
-    LGC_NUMBER(call, sequenceTeacherKl) = seq.average(teacherKl, false);
-    LGC_NUMBER(call, tokenTeacherKl) = seq.average(teacherKl, true);
+    for (int k = 0; k < kNumbers; ++k) call.scalars[k] = seq.average(of[averages[k].of], averages[k].mean);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(alignment, DpoTokenReward, AlignDistilTeacher, AlignDistilLoss, RlhfTokenLoss, AlignDistilStats)
+LOGITCORE_FAMILY(alignment, DpoTokenRewardOp, AlignDistilTeacherOp, AlignDistilLossOp, RlhfTokenLossOp, AlignDistilStatsOp)
 }  // namespace logitcore

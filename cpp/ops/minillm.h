@@ -1,4 +1,4 @@
-// The token-level parts of MiniLLM (Gu et al. 2023, arXiv 2306.08543) that are functions of one element.
+// The token-level parts of MiniLLM (Gu et al. 2023, arXiv 2306.08543).
 #pragma once
 #include "../engine/definition.h"
 
@@ -26,6 +26,71 @@ struct MixturePolicyWeights {
     const W weight = exp(-logAddExp((rollout - x[0]) + broadcast<W>(logShare[0]), (teacher - x[0]) + broadcast<W>(logShare[1])));
     // A token that the student never gives has weight 0 as long as something gives it.
     out[0] = select((x[0] == never) & ((rollout > never) | (teacher > never)), broadcast<W>(0), weight);
+  }
+};
+
+constexpr Input kTokenMask{"mask", "b*t", Kind::mask};
+constexpr Input tokens(const char* name, Domain domain = Domain::any) { return {name, "b,t", Kind::real, domain}; }
+
+enum Whiten { kWhitenMasked, kWhitenAll, kWhitenNone };
+
+// Discounted sums of the rewards log p_t - log p_s that follow a position, whitened.
+struct MinillmAdvantages {
+  static bool scales(Call& call) {
+    if (LGC_OPTION(call, rewardScaling) != 0) return true;
+    __builtin_snprintf(call.error, sizeof call.error, "options.rewardScaling is 0, expected a finite number other than 0");
+    return false;
+  }
+  static constexpr Record record{
+      "minillmAdvantages",
+      "uld",
+      {tokens("teacherLogps", Domain::logProbability), tokens("studentLogps", Domain::logProbability), kTokenMask},
+      {number("gamma", 0.95), boolean("lengthNormalize", true), number("rewardScaling", 1), atLeast(number("clipReward", 0), 0),
+       choice("whiten", "masked,all,none")},
+      {array("rewards", "b,t"), array("advantages", "b,t")},
+      false,
+      nullptr,
+      &scales};
+
+  double gamma, scaling, clip;
+  bool normalize;
+  int whiten;
+  explicit MinillmAdvantages(const Call& call)
+      : gamma(LGC_OPTION(call, gamma)),
+        scaling(LGC_OPTION(call, rewardScaling)),
+        clip(LGC_OPTION(call, clipReward)),
+        normalize(LGC_OPTION(call, lengthNormalize) != 0),
+        whiten(static_cast<int>(LGC_OPTION(call, whiten))) {}
+
+  LGC_FN double reward(double teacher, double student) const {
+    const double r = (teacher - student) / scaling;
+    return clip > 0 ? (r > clip ? clip : r < -clip ? -clip : r) : r;
+  }
+  // From the discounted sum of the rewards, and how many there were.
+  LGC_FN double returned(double sum, double count) const { return normalize && count > 0 ? sum / count : sum; }
+  LGC_FN static double inverseDeviation(double squares, double count) { return 1 / sqrt((count > 1 ? squares / (count - 1) : 0.0) + 1e-8); }
+};
+
+// max(-A rho, -A clip(rho, 1 - eps, 1 + eps)) with rho = exp(logp - oldLogp) weight
+struct MinillmPolicyLoss {
+  static constexpr Record record{"minillmPolicyLoss",
+                                 "uld",
+                                 {tokens("logps", Domain::logProbability), tokens("oldLogps", Domain::logProbability), tokens("advantages"),
+                                  tokens("weights", Domain::positive), kTokenMask},
+                                 {atLeast(number("clipRange", 0.2), 0), kGrad},
+                                 {scalar("loss"), gradient("gradLogps", "b,t", "logps")}};
+
+  double least, most;
+  explicit MinillmPolicyLoss(const Call& call) : least(1 - LGC_OPTION(call, clipRange)), most(1 + LGC_OPTION(call, clipRange)) {}
+  // The loss of a token and its slope by logp.
+  template <class W> LGC_FN void token(W logp, W old, W advantage, W weight, W& loss, W& slope) const {
+    const W zero = broadcast<W>(0), low = broadcast<W>(least), high = broadcast<W>(most);
+    const W rho = exp(logp - old) * weight;
+    // NaN survives as the second operand.
+    const W plain = -(advantage * rho), clipped = -(advantage * max(low, min(high, rho)));
+    const auto inside = (rho >= low) & (rho <= high);
+    loss = select(clipped > plain, clipped, plain);
+    slope = select(inside | !(clipped >= plain), plain, zero);
   }
 };
 

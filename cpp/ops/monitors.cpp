@@ -96,15 +96,7 @@ template <bool Masked, class T> LogitRow logitRow(const T* x, size_t n, double i
 }
 
 // Rows in chunks that only the number of columns decides.
-struct OutputLogitStats {
-  static constexpr Record record{"outputLogitStats",
-                                 "small-scale-proxies",
-                                 {{"logits", "*,c"}},
-                                 {kTemperature},
-                                 {scalar("max"), scalar("min"), scalar("mean"), scalar("std"), scalar("rms"), scalar("meanLogZ"),
-                                  scalar("maxAbsLogZ"), scalar("meanSquaredLogZ"), scalar("meanMaxProb"), scalar("meanEntropy")},
-                                 true};
-
+struct OutputLogitStatsOp : OutputLogitStats {
   template <class T> static void run(Call& call) {
     const T* x = LGC_INPUT(T, call, logits);
     const size_t n = call.rows, c = call.columns, chunk = rowGrain(c), chunks = (n + chunk - 1) / chunk;
@@ -318,5 +310,5 @@ inline bool checkAttention(Call& call) {
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(monitors, OutputLogitStats, AttentionLogitStats)
+LOGITCORE_FAMILY(monitors, OutputLogitStatsOp, AttentionLogitStats)
 }  // namespace logitcore

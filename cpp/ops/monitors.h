@@ -26,5 +26,15 @@ LGC_FN void softmaxOf(LogitRow& row, const RowSum& sum, double weighted, double 
 LGC_FN double largest(double a, double b) { return a != a || a > b ? a : b; }
 LGC_FN double smallest(double a, double b) { return a != a || a < b ? a : b; }
 
+struct OutputLogitStats {
+  static constexpr Record record{"outputLogitStats",
+                                 "small-scale-proxies",
+                                 {{"logits", "*,c"}},
+                                 {kTemperature},
+                                 {scalar("max"), scalar("min"), scalar("mean"), scalar("std"), scalar("rms"), scalar("meanLogZ"),
+                                  scalar("maxAbsLogZ"), scalar("meanSquaredLogZ"), scalar("meanMaxProb"), scalar("meanEntropy")},
+                                 true};
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -12,21 +12,17 @@ struct QkLayerNormBackwardOp : QkLayerNormBackward, RowSweepOp<QkLayerNormBackwa
 struct RmsRescaleOp : RmsRescale, RowSweepOp<RmsRescale> {};
 struct RmsRescaleBackwardOp : RmsRescaleBackward, RowSweepOp<RmsRescaleBackward> {};
 
-// max(sqrt(mean(x^2)), floor)
-struct Rms {
-  static constexpr Record record{"rms", "small-scale-proxies", {{"x", "*"}}, {atLeast(number("floor", 0), 0)}, {scalar("rms")}, true};
-
+struct RmsOp : Rms {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows;
     double norm = 0;
     if (!vectorNorm(call, LGC_INPUT(T, call, x), n, norm)) return;
-    const double value = norm / sqrt(static_cast<double>(n));
-    LGC_NUMBER(call, rms) = max(LGC_OPTION(call, floor), value);
+    LGC_NUMBER(call, rms) = Rms(call).of(norm, n);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(normalization, QkLayerNormOp, QkLayerNormBackwardOp, RmsRescaleOp, RmsRescaleBackwardOp, Rms)
+LOGITCORE_FAMILY(normalization, QkLayerNormOp, QkLayerNormBackwardOp, RmsRescaleOp, RmsRescaleBackwardOp, RmsOp)
 }  // namespace logitcore

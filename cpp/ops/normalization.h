@@ -172,5 +172,14 @@ struct RmsRescaleBackward : NormBackward {
       : NormBackward(call, false, LGC_OPTION(call, epsilon), sqrt(LGC_OPTION(call, kappa))) {}
 };
 
+// max(sqrt(mean(x^2)), floor)
+struct Rms {
+  static constexpr Record record{"rms", "small-scale-proxies", {{"x", "*"}}, {atLeast(number("floor", 0), 0)}, {scalar("rms")}, true};
+
+  double floor;
+  explicit Rms(const Call& call) : floor(LGC_OPTION(call, floor)) {}
+  LGC_FN double of(double norm, size_t n) const { return max(floor, norm / sqrt(static_cast<double>(n))); }
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

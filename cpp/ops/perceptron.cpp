@@ -7,19 +7,6 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr double kLargest = 1.7976931348623157e308;
-constexpr Input kFeatures{"features", "n,d"}, kSigns{"labels", "n", Kind::sign}, kTheta{"theta", "d"};
-
-// A sample that is not shown to be right counts as wrong: a margin of 0, and one of NaN.
-LGC_FN bool isWrong(double margin) { return !(margin > 0); }
-
-// Everything here is in double: n margins are few beside the n x d features, and a rounded margin may change its sign.
-struct Gates {
-  double lossSum = 0, wrong = 0;
-  double beta = 1;      // n over the sum of gates
-  double logTotal = 0;  // log of the sum of gates
-};
-
 // beta and the log of the sum of gates from log gates: chunks keep their own maximum, so no gate underflows alone.
 inline bool sumGates(Call& call, const double* margins, size_t n, double sharpness, Gates& gates) {
   const size_t chunks = (n + kChunk - 1) / kChunk;
@@ -40,10 +27,7 @@ inline bool sumGates(Call& call, const double* margins, size_t n, double sharpne
   double top = -kInfinity;
   for (size_t k = 0; k < chunks; ++k) top = tops[k] > top ? tops[k] : top;
   for (size_t k = 0; k < chunks; ++k) sums[k] *= exp(tops[k] - top);
-  // With every margin infinite no gate is open.
-  gates.logTotal = top == -kInfinity ? top : top + log(orderedSum(sums, chunks));
-  const double beta = exp(log(static_cast<double>(n)) - gates.logTotal);
-  gates.beta = beta > kLargest ? kLargest : beta;
+  gates.normalize(top, orderedSum(sums, chunks), n);
   return true;
 }
 
@@ -60,28 +44,13 @@ inline bool gatesOf(Call& call, const double* margins, size_t n, double sharpnes
   return ok && (!normalized || sumGates(call, margins, n, sharpness, gates));
 }
 
-// What the gradient of sample i is in front of -y_i: its share of all gates, or its gate times `scale`.
-LGC_FN f64x8 gateWeight(f64x8 margin, double sharpness, bool normalized, double scale, const Gates& gates) {
-  const f64x8 t = broadcast<f64x8>(sharpness);
-  if (!normalized) return marginGate(margin, t) * scale;
-  if (gates.logTotal == -kInfinity) return broadcast<f64x8>(0);
-  return exp(logGate(margin, t) - gates.logTotal);
-}
-
 LGC_FN f64x8 readSigns(const int32_t* labels, size_t count) {
   double y[8] = {};
   for (size_t k = 0; k < count; ++k) y[k] = static_cast<double>(labels[k]);
   return load<f64x8>(y);
 }
 
-struct BinaryLogisticLoss {
-  static constexpr Record record{"binaryLogisticLoss",
-                                 "lr-to-perceptron",
-                                 {{"logits", "n"}, kSigns},
-                                 {above(number("sharpness", 1), 0), boolean("normalized"), kReduction, kGrad},
-                                 {reduced("loss", "n"), when(scalar("beta"), "normalized"), gradient("gradLogits", "n", "logits")},
-                                 true};
-
+struct BinaryLogisticLossOp : BinaryLogisticLoss {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows;
     const T* logits = LGC_INPUT(T, call, logits);
@@ -105,7 +74,7 @@ struct BinaryLogisticLoss {
     forLanes<double>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
       const f64x8 margin = readWide(m + i, count);
       if (loss) writeWide(loss + i, marginLoss(margin, broadcast<f64x8>(sharpness)), count);
-      if (grad) writeWide(grad + i, -(gateWeight(margin, sharpness, normalized, share, gates) * readSigns(labels + i, count)), count);
+      if (grad) writeWide(grad + i, -(gates.weight(margin, sharpness, normalized, share) * readSigns(labels + i, count)), count);
     });
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
@@ -159,7 +128,7 @@ template <class T> struct Samples {
     const double* m = margins;
     const double share = 1.0 / static_cast<double>(n);
     forLanes<double>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
-      writeWide(w + i, gateWeight(readWide(m + i, count), sharpness, normalized, share, gates) * readSigns(labels + i, count), count);
+      writeWide(w + i, gates.weight(readWide(m + i, count), sharpness, normalized, share) * readSigns(labels + i, count), count);
     });
     combine();
     return true;
@@ -168,10 +137,9 @@ template <class T> struct Samples {
     for (size_t j = 0; j < d; ++j) theta[j] = fma(step, sums[j], theta[j]);
   }
   void perceptron(size_t wrong, bool first, bool normalized) {
-    const bool all = first && !normalized;
-    if (!wrong && !all) return;
-    const double share = 1.0 / (normalized ? static_cast<double>(wrong) : static_cast<double>(n) * (all ? 2 : 1));
-    for (size_t i = 0; i < n; ++i) weights[i] = all || isWrong(margins[i]) ? static_cast<double>(labels[i]) * share : 0.0;
+    const PerceptronShare rule(static_cast<double>(wrong), static_cast<double>(n), first, normalized);
+    if (!wrong && !rule.all) return;
+    for (size_t i = 0; i < n; ++i) weights[i] = rule.weight(margins[i], static_cast<double>(labels[i]));
     combine();
     add(1);
   }
@@ -184,15 +152,7 @@ template <class T> struct Samples {
   }
 };
 
-struct LogisticRegression {
-  static constexpr Record record{"logisticRegression",
-                                 "lr-to-perceptron",
-                                 {kFeatures, kSigns, kTheta},
-                                 {above(number("sharpness", 1), 0), boolean("normalized"), kGrad},
-                                 {scalar("loss"), scalar("misclassified"), scalar("accuracy"), when(scalar("beta"), "normalized"),
-                                  gradient("gradTheta", "d", "theta")},
-                                 true};
-
+struct LogisticRegressionOp : LogisticRegression {
   template <class T> static void run(Call& call) {
     Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
@@ -212,15 +172,7 @@ struct LogisticRegression {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct LogisticGdStep {
-  static constexpr Record record{
-      "logisticGdStep",
-      "lr-to-perceptron",
-      {kFeatures, kSigns, kTheta},
-      {above(number("stepSize", 1), 0), boolean("normalized")},
-      {inPlace(array("theta", "d"), "theta"), scalar("loss"), scalar("misclassified"), when(scalar("beta"), "normalized")},
-      true};
-
+struct LogisticGdStepOp : LogisticGdStep {
   template <class T> static void run(Call& call) {
     Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
@@ -236,14 +188,7 @@ struct LogisticGdStep {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct BatchPerceptronStep {
-  static constexpr Record record{"batchPerceptronStep",
-                                 "lr-to-perceptron",
-                                 {kFeatures, kSigns, kTheta},
-                                 {boolean("first"), boolean("normalized")},
-                                 {inPlace(array("theta", "d"), "theta"), scalar("misclassified")},
-                                 true};
-
+struct BatchPerceptronStepOp : BatchPerceptronStep {
   template <class T> static void run(Call& call) {
     Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
@@ -256,22 +201,7 @@ struct BatchPerceptronStep {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct PerceptronStep {
-  static bool indexInside(Call& call) {
-    if (!LGC_GIVEN(call, index) || LGC_OPTION(call, index) < static_cast<double>(call.rows)) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "options.index is %.0f, expected an integer in [0, %.0f]", LGC_OPTION(call, index),
-                       static_cast<double>(call.rows) - 1);
-    return false;
-  }
-  static constexpr Record record{"perceptronStep",
-                                 "lr-to-perceptron",
-                                 {kFeatures, kSigns, kTheta},
-                                 {atLeast(integer("index", __builtin_nan("")), 0)},
-                                 {inPlace(array("theta", "d"), "theta"), scalar("index"), scalar("misclassified")},
-                                 true,
-                                 nullptr,
-                                 &indexInside};
-
+struct PerceptronStepOp : PerceptronStep {
   template <class T> static void run(Call& call) {
     Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
@@ -286,15 +216,7 @@ struct PerceptronStep {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct SeparationStats {
-  static constexpr Record record{"separationStats",
-                                 "lr-to-perceptron",
-                                 {kFeatures, kSigns, kTheta},
-                                 {above(optionalNumber("stepSize"), 0)},
-                                 {array("margins", "n"), scalar("minMargin"), scalar("radius"), scalar("misclassified"), scalar("accuracy"),
-                                  scalar("perceptronBound"), scalar("batchPerceptronBound"), scalar("normalizedBound")},
-                                 true};
-
+struct SeparationStatsOp : SeparationStats {
   template <class T> static void run(Call& call) {
     Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
@@ -313,17 +235,14 @@ struct SeparationStats {
     }
     const double norm = rowNorm(static_cast<double*>(s.theta), s.d), n = static_cast<double>(s.n),
                  wrong = static_cast<double>(s.wrongCount());
-    const double mu = norm == 0 ? 0.0 : least / norm, nan = __builtin_nan(""), ratio = radius / mu;
-    LGC_NUMBER(call, minMargin) = mu;
+    const Bounds found = SeparationStats(call).bounds(least, norm, radius, n);
+    LGC_NUMBER(call, minMargin) = found.margin;
     LGC_NUMBER(call, radius) = radius;
     LGC_NUMBER(call, misclassified) = wrong;
     LGC_NUMBER(call, accuracy) = 1 - wrong / n;
-    // Without a margin there is no bound.
-    const bool bounded = mu > 0;
-    LGC_NUMBER(call, perceptronBound) = bounded ? ratio * ratio : nan;
-    LGC_NUMBER(call, batchPerceptronBound) = bounded ? n * (ratio * ratio) : nan;
-    LGC_NUMBER(call, normalizedBound) =
-        bounded && LGC_GIVEN(call, stepSize) ? ratio * ratio + 2 * log(2 * n - 1) / (LGC_OPTION(call, stepSize) * mu * mu) : nan;
+    LGC_NUMBER(call, perceptronBound) = found.perceptron;
+    LGC_NUMBER(call, batchPerceptronBound) = found.batchPerceptron;
+    LGC_NUMBER(call, normalizedBound) = found.normalized;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -369,6 +288,6 @@ struct Separate {
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(perceptron, BinaryLogisticLoss, LogisticRegression, LogisticGdStep, BatchPerceptronStep, PerceptronStep, SeparationStats,
-                 Separate)
+LOGITCORE_FAMILY(perceptron, BinaryLogisticLossOp, LogisticRegressionOp, LogisticGdStepOp, BatchPerceptronStepOp, PerceptronStepOp,
+                 SeparationStatsOp, Separate)
 }  // namespace logitcore

@@ -7,76 +7,43 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// g - (w.g) / (w.w + epsilon) w, rescaled to the norm of g  (equation 12)
-struct PerpGrad {
-  static constexpr Record record{
-      "perpGrad",
-      "grokking-numerical-stability",
-      {{"grad", "*", Kind::real, Domain::gradient}, {"param", "*"}},
-      {boolean("preserveNorm", true), atLeast(number("epsilon", 1e-30), 0), atLeast(number("minRatio", 1e-6), 0)},
-      {inPlace(array("out", "*"), "grad"), scalar("parallelNorm"), scalar("perpNorm"), scalar("nlmCosine")},
-      true};
-
+struct PerpGradOp : PerpGrad {
   template <class T> static void run(Call& call) {
     const T* arrays[] = {LGC_INPUT(T, call, grad), LGC_INPUT(T, call, param)};
     const size_t n = call.rows;
-    const double epsilon = LGC_OPTION(call, epsilon);
-    double first[3];
-    if (!wideSumsOver<T, 2, 3>(call, arrays, n, first, [](const f64x8* x, f64x8* out) LGC_LAMBDA {
+    PerpGrad d(call);
+    double sums[3];
+    if (!wideSumsOver<T, 2, 3>(call, arrays, n, sums, [](const f64x8* x, f64x8* out) LGC_LAMBDA {
           out[0] = x[0] * x[1];
           out[1] = x[1] * x[1];
           out[2] = x[0] * x[0];
         }))
       return;
-    const double dot = first[0], weights = first[1], length = sqrt(first[2]);
-    const bool still = weights == 0;
-    const double along = still ? 0.0 : dot / (weights + epsilon);
-    // A second projection takes what rounding left along the weights.
-    double second[2];
-    if (!wideSumsOver<T, 2, 2>(call, arrays, n, second, [&](const f64x8* x, f64x8* out) LGC_LAMBDA {
-          const f64x8 p = fnma(broadcast<f64x8>(along), x[1], x[0]);
+    d.project(sums);
+    if (!wideSumsOver<T, 2, 2>(call, arrays, n, sums, [&](const f64x8* x, f64x8* out) LGC_LAMBDA {
+          const f64x8 p = d.projected(x[0], x[1]);
           out[0] = p * x[1];
           out[1] = p * p;
         }))
       return;
-    const double left = still ? 0.0 : dot * (epsilon / (weights + epsilon));
-    const double again = still ? 0.0 : (second[0] - left) / (weights + epsilon);
-    const double squares = fma(again, fma(again, weights, -2 * second[0]), second[1]);
-    double norm = squares < 0 ? 0.0 : sqrt(squares), scale = 1;
-    const bool nothing = norm <= LGC_OPTION(call, minRatio) * length && !(still && norm > 0);
-    if (nothing)
-      norm = 0;
-    else if (LGC_OPTION(call, preserveNorm) != 0 && !still)
-      scale = length / (norm + epsilon);
+    d.projectAgain(sums);
     T* out = LGC_OUTPUT(T, call, out);
     forLanes<T>(call, n, [&](size_t i, size_t count) LGC_LAMBDA {
       using H = Halves<T>;
       const Vec<T> g = readLanes(arrays[0] + i, count), w = readLanes(arrays[1] + i, count);
       f64x8 half[2];
-      for (int h = 0; h < H::count; ++h) {
-        f64x8 p = fnma(broadcast<f64x8>(along), H::get(w, h), H::get(g, h));
-        p = fnma(broadcast<f64x8>(again), H::get(w, h), p);
-        half[h] = nothing ? broadcast<f64x8>(0) : p * broadcast<f64x8>(scale);
-      }
+      for (int h = 0; h < H::count; ++h) half[h] = d.entry(H::get(g, h), H::get(w, h));
       writeLanes(out + i, H::join(half), count);
     });
-    LGC_NUMBER(call, parallelNorm) = still ? 0.0 : abs(dot) / sqrt(weights);
-    LGC_NUMBER(call, perpNorm) = norm;
-    LGC_NUMBER(call, nlmCosine) = still || length == 0 ? 0.0 : -dot / (sqrt(weights) * length);
+    LGC_NUMBER(call, parallelNorm) = d.parallelNorm();
+    LGC_NUMBER(call, perpNorm) = d.norm;
+    LGC_NUMBER(call, nlmCosine) = d.cosine();
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// Rows whose sum of exponentials rounds to its largest term in a given precision.
-struct SoftmaxCollapse {
-  static constexpr Record record{"softmaxCollapse",
-                                 "grokking-numerical-stability",
-                                 {{"logits", "*,c"}, {"targets", "*", Kind::target, Domain::any, true}},
-                                 {choice("precision", "float32,float64,float16,bfloat16"), kIgnoreIndex},
-                                 {scalar("fraction"), scalar("count"), array("mask", "*", Kind::index)},
-                                 true};
-
-  // 1 + rest rounds to 1 exactly when rest <= limit (ties to even). The sum only grows: a row is settled once it is past the limit.
+struct SoftmaxCollapseOp : SoftmaxCollapse {
+  // The sum only grows: a row is settled once it is past the limit.
   template <class T> static bool collapsed(const T* x, size_t c, size_t top, double limit) {
     using W = Vec<T>;
     using H = Halves<T>;
@@ -102,8 +69,7 @@ struct SoftmaxCollapse {
     const int32_t* targets = LGC_INPUT(int32_t, call, targets);
     const int32_t ignore = ignoreIndexOf<SoftmaxCollapse>(call);
     int32_t* mask = LGC_OUTPUT(int32_t, call, mask);
-    const double limits[] = {0x1p-24, 0x1p-53, 0x1p-11, 0x1p-8};
-    const double limit = limits[static_cast<int>(LGC_OPTION(call, precision))];
+    const double limit = limitOf(call);
     const size_t c = call.columns;
     parallel(call, call.rows, rowGrain(c), [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
@@ -152,6 +118,6 @@ struct LogStableMaxBackwardOp : LogStableMaxBackward, RowSweepOp<LogStableMaxBac
 struct StableMaxCrossEntropyOp : StableMaxCrossEntropy, RowSweepOp<StableMaxCrossEntropy> {};
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(stablemax, StableMaxOp, LogStableMaxOp, StableMaxBackwardOp, LogStableMaxBackwardOp, StableMaxCrossEntropyOp, PerpGrad,
-                 SoftmaxCollapse, LogitScaleDerivativeOp)
+LOGITCORE_FAMILY(stablemax, StableMaxOp, LogStableMaxOp, StableMaxBackwardOp, LogStableMaxBackwardOp, StableMaxCrossEntropyOp, PerpGradOp,
+                 SoftmaxCollapseOp, LogitScaleDerivativeOp)
 }  // namespace logitcore

@@ -211,5 +211,68 @@ struct LogitScaleDerivative {
   }
 };
 
+// g - (w.g) / (w.w + epsilon) w, rescaled to the norm of g  (equation 12)
+struct PerpGrad {
+  static constexpr Record record{
+      "perpGrad",
+      "grokking-numerical-stability",
+      {{"grad", "*", Kind::real, Domain::gradient}, {"param", "*"}},
+      {boolean("preserveNorm", true), atLeast(number("epsilon", 1e-30), 0), atLeast(number("minRatio", 1e-6), 0)},
+      {inPlace(array("out", "*"), "grad"), scalar("parallelNorm"), scalar("perpNorm"), scalar("nlmCosine")},
+      true};
+
+  double epsilon, minRatio;
+  bool preserveNorm;
+  double dot, weights, length, along, again, norm, scale;
+  bool still, nothing;
+
+  explicit PerpGrad(const Call& call)
+      : epsilon(LGC_OPTION(call, epsilon)), minRatio(LGC_OPTION(call, minRatio)), preserveNorm(LGC_OPTION(call, preserveNorm) != 0) {}
+  // From the sums of g w, w^2 and g^2.
+  LGC_FN void project(const double* sums) {
+    dot = sums[0];
+    weights = sums[1];
+    length = sqrt(sums[2]);
+    still = weights == 0;
+    along = still ? 0.0 : dot / (weights + epsilon);
+  }
+  template <class W> LGC_FN W projected(W g, W w) const { return fnma(broadcast<W>(along), w, g); }
+  // A second projection takes what rounding left along the weights: from the sums of p w and p^2 of what was projected.
+  LGC_FN void projectAgain(const double* sums) {
+    const double left = still ? 0.0 : dot * (epsilon / (weights + epsilon));
+    again = still ? 0.0 : (sums[0] - left) / (weights + epsilon);
+    const double squares = fma(again, fma(again, weights, -2 * sums[0]), sums[1]);
+    norm = squares < 0 ? 0.0 : sqrt(squares);
+    scale = 1;
+    nothing = norm <= minRatio * length && !(still && norm > 0);
+    if (nothing)
+      norm = 0;
+    else if (preserveNorm && !still)
+      scale = length / (norm + epsilon);
+  }
+  template <class W> LGC_FN W entry(W g, W w) const {
+    const W p = fnma(broadcast<W>(again), w, projected(g, w));
+    return nothing ? broadcast<W>(0) : p * broadcast<W>(scale);
+  }
+  LGC_FN double parallelNorm() const { return still ? 0.0 : abs(dot) / sqrt(weights); }
+  LGC_FN double cosine() const { return still || length == 0 ? 0.0 : -dot / (sqrt(weights) * length); }
+};
+
+// Rows whose sum of exponentials rounds to its largest term in a given precision.
+struct SoftmaxCollapse {
+  static constexpr Record record{"softmaxCollapse",
+                                 "grokking-numerical-stability",
+                                 {{"logits", "*,c"}, {"targets", "*", Kind::target, Domain::any, true}},
+                                 {choice("precision", "float32,float64,float16,bfloat16"), kIgnoreIndex},
+                                 {scalar("fraction"), scalar("count"), array("mask", "*", Kind::index)},
+                                 true};
+
+  // 1 + rest rounds to 1 exactly when rest <= limit (ties to even).
+  static double limitOf(const Call& call) {
+    constexpr double limits[] = {0x1p-24, 0x1p-53, 0x1p-11, 0x1p-8};
+    return limits[static_cast<int>(LGC_OPTION(call, precision))];
+  }
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -49,10 +49,11 @@ template <class T> inline T readPeer(const T* mine, unsigned rank) {
 #endif
 
 // A number and where it stands.
-struct Placed {
-  float value;
+template <class V> struct PlacedValue {
+  V value;
   unsigned index;
 };
+using Placed = PlacedValue<float>;
 
 // What warps, and blocks of a cluster, tell each other. Two of each: a sum may begin while others still read the one before.
 struct TeamRoom {
@@ -113,30 +114,31 @@ class Team {
   }
 
   // The largest value, and the first place where it stands.
-  LGC_DEVICE Placed largest(Placed p) {
+  template <class V> LGC_DEVICE PlacedValue<V> largest(PlacedValue<V> p) {
     for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
       p = larger(p,
                  {__shfl_xor_sync(0xffffffffu, p.value, static_cast<int>(o)), __shfl_xor_sync(0xffffffffu, p.index, static_cast<int>(o))});
-    // A float and an index fit in a double.
     if (size > kWarpLanes) {
       double(*const warps)[kMostSums] = room_->warps[turn_];
-      if (rank % kWarpLanes == 0) store(&warps[rank / kWarpLanes][0], p);
+      if (rank % kWarpLanes == 0) store(warps[rank / kWarpLanes], p);
       __syncthreads();
-      p = placed(warps[0][0]);
-      for (unsigned w = 1; w < size / kWarpLanes; ++w) p = larger(p, placed(warps[w][0]));
+      const auto of = [&](unsigned w) { return placed<V>([&](int i) { return warps[w][i]; }); };
+      p = of(0);
+      for (unsigned w = 1; w < size / kWarpLanes; ++w) p = larger(p, of(w));
     }
     if (blocks > 1) {
       double* const mine = room_->blocks[turn_];
       if (rank == 0) store(mine, p);
       syncCluster();
-      p = placed(readPeer(mine, 0));
-      for (unsigned b = 1; b < blocks; ++b) p = larger(p, placed(readPeer(mine, b)));
+      const auto of = [&](unsigned b) { return placed<V>([&](int i) { return readPeer(&mine[i], b); }); };
+      p = of(0);
+      for (unsigned b = 1; b < blocks; ++b) p = larger(p, of(b));
     }
     turn_ ^= 1;
     return p;
   }
 
-  LGC_DEVICE static Placed larger(Placed a, Placed b) {
+  template <class V> LGC_DEVICE static PlacedValue<V> larger(PlacedValue<V> a, PlacedValue<V> b) {
     if (b.value > a.value || (b.value == a.value && b.index < a.index)) return b;
     return a;
   }
@@ -145,10 +147,19 @@ class Team {
   TeamRoom* room_;
   unsigned turn_ = 0;
 
+  // A float and an index fit in a double.
   LGC_DEVICE static void store(double* at, Placed p) { *at = fromBits(static_cast<std::uint64_t>(toBits(p.value)) << 32 | p.index); }
-  LGC_DEVICE static Placed placed(double packed) {
-    const std::uint64_t bits = toBits(packed);
-    return {fromBits(static_cast<std::uint32_t>(bits >> 32)), static_cast<unsigned>(bits)};
+  LGC_DEVICE static void store(double* at, PlacedValue<double> p) {
+    at[0] = p.value;
+    at[1] = static_cast<double>(p.index);
+  }
+  template <class V, class F> LGC_DEVICE static PlacedValue<V> placed(F&& stored) {
+    if constexpr (sizeof(V) == sizeof(double)) {
+      return {stored(0), static_cast<unsigned>(stored(1))};
+    } else {
+      const std::uint64_t bits = toBits(stored(0));
+      return {fromBits(static_cast<std::uint32_t>(bits >> 32)), static_cast<unsigned>(bits)};
+    }
   }
 };
 

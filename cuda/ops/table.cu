@@ -17,11 +17,15 @@
   X(normalization)                   \
   X(radius)                          \
   X(minillm)                         \
+  X(monitors)                        \
+  X(optimizer)                       \
+  X(perceptron)                      \
   X(distillation)                    \
   X(uld)                             \
   X(gld)                             \
   X(gld_loss)                        \
   X(heads)                           \
+  X(alignment)                       \
   X(matrix)
 
 namespace logitcore {

@@ -7,7 +7,7 @@ import { callOnDevice, deviceRecords, readAll, Tensors } from '../support/cuda-o
 import { deviceSample } from '../support/cuda-samples.js';
 import { describeCuda } from '../support/cuda.js';
 import type { Result } from '../support/invoke.js';
-import { rowCount, rowOf, rowOutputs } from '../support/rows.js';
+import { firstDim, rowOf, rowOutputs } from '../support/rows.js';
 import { reductionsOf, unreduced, type Numbers, type Sample } from '../support/samples.js';
 
 const ignoreIndex = -100;
@@ -20,7 +20,7 @@ const wrongOnes = (width: number) => [width, -1, -99, -2147483648, 2147483647];
 
 function sampleOf(record: OpRecord, width: number, given: Readonly<Record<string, unknown>>) {
   // The seed makes plain logits.
-  const made = deviceSample(record, width, 3, 7 * width);
+  const made = deviceSample(record, width, 3, 7 * width, 'all');
   return { ...made, options: { ...made.options, ignoreIndex, ...given } };
 }
 
@@ -39,6 +39,15 @@ async function refused(sample: Sample, message: string): Promise<Result> {
   return await readAll(result);
 }
 
+/** Arrays with an entry or a slice for each index: of sequences too, which have one position here. */
+const slices = (record: OpRecord, result: Result): [string, Numbers][] => [
+  ...rowOutputs(record, result).filter(([, values]) => !(values instanceof Int32Array)),
+  ...record.outputs.flatMap(({ dims, name }): [string, Numbers][] => {
+    const values = result[name];
+    return firstDim(dims) === 'b' && ArrayBuffer.isView(values) ? [[name, values as Numbers]] : [];
+  }),
+];
+
 const allNaN = (values: Numbers): boolean => values.every((x) => Number.isNaN(x));
 
 describeCuda('an index out of range', () => {
@@ -51,9 +60,9 @@ describeCuda('an index out of range', () => {
             const good = withIndex(sampleOf(record, width, unreduced(record)), name, 0);
             const before = await callOnDevice(good, 'f32');
             const result = await refused(withIndex(good, name, index), message);
-            const rows = rowCount(good);
-            const old = new Map(rowOutputs(record, before));
-            for (const [output, values] of rowOutputs(record, result))
+            const rows = good.inputs[name].data.length;
+            const old = new Map(slices(record, before));
+            for (const [output, values] of slices(record, result))
               for (let i = 0; i < rows; i++) {
                 const row = rowOf(values, i, rows);
                 const where = `${output}, row ${i}, ${width} columns, index ${index}`;
@@ -76,4 +85,17 @@ describeCuda('an index out of range', () => {
         await synchronize();
       });
     }
+});
+
+describeCuda('a label other than 1 and -1', () => {
+  for (const record of deviceRecords)
+    for (const { name } of record.inputs.filter(({ kind }) => kind === 'sign'))
+      test(`${record.name}: is said by the next read`, async () => {
+        const message = `${record.name}: ${name} holds a value other than 1 and -1`;
+        const good = deviceSample(record, 10, 3, 70);
+        const before = await callOnDevice(good, 'f32');
+        for (const label of [0, 2, -2147483648])
+          await refused(withIndex(good, name, label), message);
+        expect(sameResult(await callOnDevice(good, 'f32'), before)).toBeUndefined();
+      });
 });

@@ -40,6 +40,7 @@ export function deviceSample(
   width: number,
   rows: number,
   seed: number,
+  optional: 'some' | 'all' = 'some',
 ): DeviceSample {
   const chosen = kinds[seed % kinds.length];
   const kind = unsettled[record.name]?.includes(chosen) ? 'plain' : chosen;
@@ -62,7 +63,7 @@ export function deviceSample(
     sizes,
     seed,
     options: seed % 5 === 0 ? 'default' : 'sampled',
-    optional: 'some',
+    optional,
     ignored: seed % 3 !== 0,
     values: kind === 'masked' || kind === 'wide' ? kind : 'plain',
   });
@@ -75,5 +76,8 @@ export function deviceSample(
       for (let at = 0; at * columns < data.length; at++)
         change(data.subarray(at * columns, (at + 1) * columns), at);
     }
-  return { ...sample, kind };
+  // alignDistil refuses a weight below 0 in the modes that use it.
+  const { klCoef } = sample.options;
+  const options = typeof klCoef === 'number' ? { klCoef: Math.abs(klCoef) } : {};
+  return { ...sample, options: { ...sample.options, ...options }, kind };
 }

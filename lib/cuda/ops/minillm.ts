@@ -7,3 +7,16 @@ export const mixturePolicyWeights: DeviceOp<
   host.MixturePolicyWeightsOptions,
   'out'
 > = op('mixturePolicyWeights');
+/** {@link host.minillmPolicyLoss} of tensors. */
+export const minillmPolicyLoss: DeviceOp<
+  [logps: T, oldLogps: T, advantages: T, weights: T, mask: T],
+  host.MinillmPolicyLossOptions,
+  'loss',
+  { gradLogps: 'grad' }
+> = op('minillmPolicyLoss');
+/** {@link host.minillmAdvantages} of tensors. */
+export const minillmAdvantages: DeviceOp<
+  [teacherLogps: T, studentLogps: T, mask: T],
+  host.MinillmAdvantagesOptions,
+  'rewards' | 'advantages'
+> = op('minillmAdvantages');

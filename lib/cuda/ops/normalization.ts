@@ -22,3 +22,5 @@ export const rmsRescaleBackward: DeviceOp<
   host.RmsRescaleBackwardOptions,
   'gradZ'
 > = op('rmsRescaleBackward');
+/** {@link host.rms} of a tensor. */
+export const rms: DeviceOp<[x: T], host.RmsOptions, 'rms'> = op('rms');

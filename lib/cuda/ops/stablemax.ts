@@ -19,3 +19,18 @@ export const logitScaleDerivative: DeviceOp<
   host.LogitScaleDerivativeOptions,
   'derivative' | 'nlmCosine'
 > = op('logitScaleDerivative');
+/** {@link host.perpGrad} of tensors. */
+export const perpGrad: DeviceOp<
+  [grad: T, param: T],
+  host.PerpGradOptions,
+  'out' | 'parallelNorm' | 'perpNorm' | 'nlmCosine'
+> = op('perpGrad');
+
+type Collapse<Inputs extends T[]> = DeviceOp<
+  Inputs,
+  host.SoftmaxCollapseOptions,
+  'fraction' | 'count' | 'mask'
+>;
+/** {@link host.softmaxCollapse} of tensors. */
+export const softmaxCollapse: Collapse<[logits: T]> & Collapse<[logits: T, targets: T]> =
+  op('softmaxCollapse');

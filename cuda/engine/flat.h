@@ -1,0 +1,79 @@
+// Sums over the entries of flat arrays, in pieces of a fixed length, so that their order does not depend on the device. What follows from
+// the sums is found on the device too, where kernels that come after read it.
+#pragma once
+#include "collect.h"
+#include "tasks.h"
+
+namespace logitcore {
+namespace LOGITCORE_LEVEL {
+
+constexpr size_t kPiece = 8192;
+inline size_t piecesOf(size_t n) { return (n + kPiece - 1) / kPiece; }
+
+// The sums of term(i, t), which sets t[0] to t[K - 1], over [begin, end). All threads of the block get them.
+template <int K, class F> LGC_DEVICE void sumEntries(Team& team, size_t begin, size_t end, double (&total)[K], F&& term) {
+  for (int k = 0; k < K; ++k) total[k] = 0;
+  for (size_t i = begin + team.rank; i < end; i += team.size) {
+    double t[K];
+    term(i, t);
+    LGC_UNROLL
+    for (int k = 0; k < K; ++k) total[k] += t[k];
+  }
+  team.sum(total);
+}
+
+template <int K, class Term> struct SumPieces {
+  Term term;
+  size_t n, pieces;
+  double* partial;  // [K][pieces]
+  LGC_DEVICE void operator()(size_t piece, Team& team) const {
+    const size_t begin = piece * kPiece, end = n - begin < kPiece ? n : begin + kPiece;
+    double total[K];
+    sumEntries<K>(team, begin, end, total, term);
+    if (!team.leads()) return;
+    for (int k = 0; k < K; ++k) partial[static_cast<size_t>(k) * pieces + piece] = total[k];
+  }
+};
+template <int K, class Finish> struct JoinPieces {
+  Finish finish;
+  size_t pieces;
+  const double* partial;
+  LGC_DEVICE void operator()() const {
+    double total[K];
+    for (int k = 0; k < K; ++k) {
+      const double* from = partial + static_cast<size_t>(k) * pieces;
+      total[k] = sumRows(pieces, [&](size_t i) { return from[i]; });
+    }
+    if (threadIdx.x == 0) finish(total);
+  }
+};
+// term(i, t) for every entry i of n, then finish(sums) by one thread. False if memory ran out.
+template <int K, class Term, class Finish> bool sumFlat(DeviceCall& call, size_t n, const Term& term, const Finish& finish) {
+  const size_t pieces = piecesOf(n);
+  double* partial = call.scratch<double>(K * pieces);
+  if (!partial) return false;
+  forBlocks(call, pieces, SumPieces<K, Term>{term, n, pieces, partial});
+  once(call, JoinPieces<K, Finish>{finish, pieces, partial});
+  return true;
+}
+
+// Of the rows of a call, by all threads of one block: the largest value and the first place where it stands. NaN is passed over.
+template <class F> LGC_DEVICE PlacedValue<double> largestRow(size_t rows, F&& value) {
+  PlacedValue<double> top{-kInfinity, 0xffffffffu};
+  for (size_t i = threadIdx.x; i < rows; i += blockDim.x) {
+    const double v = value(i);
+    if (v > top.value) top = {v, static_cast<unsigned>(i)};
+  }
+  // Others may still read what the sum before left.
+  __syncthreads();
+  Team team(blockDim.x, 1, reinterpret_cast<TeamRoom*>(sharedMemory()));
+  return team.largest(top);
+}
+// The same, NaN if there is one.
+template <class F> LGC_DEVICE double largestOrNan(size_t rows, F&& value) {
+  const double most = largestRow(rows, value).value;
+  return countRows(rows, [&](size_t i) { return isNan(value(i)); }) > 0 ? __builtin_nan("") : most;
+}
+
+}  // namespace LOGITCORE_LEVEL
+}  // namespace logitcore

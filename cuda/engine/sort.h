@@ -53,12 +53,15 @@ static LGC_KERNEL void gatherRows(LGC_ARGUMENT GatherArguments a) {
 const uint32_t* sortByKey(DeviceCall& call, uint32_t* keys, uint32_t* indices, size_t rows, size_t columns);
 
 // The indices of the rows of x in the order of their keys.
-inline const uint32_t* orderOf(DeviceCall& call, const void* x, KeyOrder<float> order) {
-  const size_t count = call.rows * call.columns;
+inline const uint32_t* orderOf(DeviceCall& call, const void* x, Storage storage, size_t rows, size_t columns, KeyOrder<float> order) {
+  const size_t count = rows * columns;
   uint32_t *keys = call.scratch<uint32_t>(count), *indices = call.scratch<uint32_t>(count);
   if (!keys || !indices) return nullptr;
-  launch(call, {sortBlocks(count), kSortThreads}, makeKeys, KeyArguments{x, call.storage, call.columns, count, order, keys, indices});
-  return sortByKey(call, keys, indices, call.rows, call.columns);
+  launch(call, {sortBlocks(count), kSortThreads}, makeKeys, KeyArguments{x, storage, columns, count, order, keys, indices});
+  return sortByKey(call, keys, indices, rows, columns);
+}
+inline const uint32_t* orderOf(DeviceCall& call, const void* x, KeyOrder<float> order) {
+  return orderOf(call, x, call.storage, call.rows, call.columns, order);
 }
 
 }  // namespace LOGITCORE_LEVEL

@@ -3,6 +3,7 @@ export * from './ops/binary.js';
 export * from './ops/distillation.js';
 export * from './ops/divergence.js';
 export * from './ops/heads.js';
+export * from './ops/lineprobe.js';
 export * from './ops/matrix.js';
 export * from './ops/minillm.js';
 export * from './ops/normalization.js';

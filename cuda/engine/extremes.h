@@ -44,10 +44,8 @@ template <int N> LGC_DEVICE unsigned largestExcept(Rows<N>& rows, int input, uns
   return at != 0xffffffffu ? at : except == 0 ? 1 : 0;
 }
 
-// In the one block of `once`, where all threads have to come to these.
-LGC_DEVICE Team wholeBlock() { return Team(blockDim.x, 1, reinterpret_cast<TeamRoom*>(sharedMemory())); }
-
-// Index of the first NaN, else the first of the largest, or with sign -1 of the least. One of no values is none.
+// By all threads of the one block of `once`. Index of the first NaN, else the first of the largest, or with sign -1 of the least. One of no
+// values is none.
 LGC_DEVICE unsigned limiting(Team& team, const float* values, size_t n, float sign) {
   Placed bad{0, 0xffffffffu}, best{-__builtin_huge_valf(), 0xffffffffu};
   for (size_t i = threadIdx.x; i < n; i += blockDim.x) {

@@ -64,5 +64,38 @@ inline const uint32_t* orderOf(DeviceCall& call, const void* x, KeyOrder<float> 
   return orderOf(call, x, call.storage, call.rows, call.columns, order);
 }
 
+// Half of the keys of doubles: of their entries in order, or of those that `order` names.
+struct HalfKeyArguments {
+  const double* x;
+  size_t columns, count;
+  const uint32_t* order;  // null: as they stand
+  unsigned shift;
+  uint32_t* keys;
+  uint32_t* indices;
+};
+static LGC_KERNEL void makeHalfKeys(LGC_ARGUMENT HalfKeyArguments a) {
+  const KeyOrder<double> order = nanLast<double>(false);
+  for (size_t i = static_cast<size_t>(blockIdx.x) * kSortThreads + threadIdx.x; i < a.count;
+       i += static_cast<size_t>(gridDim.x) * kSortThreads) {
+    const uint32_t j = a.order ? a.order[i] : static_cast<uint32_t>(i % a.columns);
+    a.keys[i] = static_cast<uint32_t>(order(a.x[i - i % a.columns + j]) >> a.shift);
+    a.indices[i] = j;
+  }
+}
+
+// The indices of rows of doubles in ascending order, NaN last: by the lower half of the keys, then by the upper.
+inline const uint32_t* orderOf(DeviceCall& call, const double* x, size_t rows, size_t columns) {
+  const size_t count = rows * columns;
+  const uint32_t* order = nullptr;
+  for (unsigned shift = 0; shift < 64; shift += 32) {
+    uint32_t *keys = call.scratch<uint32_t>(count), *indices = call.scratch<uint32_t>(count);
+    if (!keys || !indices) return nullptr;
+    launch(call, {sortBlocks(count), kSortThreads}, makeHalfKeys, HalfKeyArguments{x, columns, count, order, shift, keys, indices});
+    order = sortByKey(call, keys, indices, rows, columns);
+    if (!order) return nullptr;
+  }
+  return order;
+}
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

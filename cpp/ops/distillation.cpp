@@ -17,8 +17,7 @@ struct StandardizeLogitsBackwardOp : StandardizeLogitsBackward, RowSweepOp<Stand
 struct StandardizedKlDivOp : StandardizedKlDiv, RowPairOp<StandardizedKlDiv> {};
 struct DecoupledKdOp : DecoupledKd, RowPairOp<DecoupledKd> {};
 
-// ||P_s P_s^T - P_t P_t^T||_F^2 / n (rows) and ||P_s^T P_s - P_t^T P_t||_F^2 / c (classes) of the softmaxes P, in double: near
-// agreement they are small differences of large numbers.
+// In double: near agreement the losses are small differences of large numbers.
 class Correlations {
  public:
   Correlations(Call& call, size_t n, size_t c)
@@ -65,18 +64,17 @@ class Correlations {
       if (slopes) multiply<double>(call_, n_, c_, c_, student, rowMajor<double>(own_, c_), slopes_);
       return squares(own_, c_, c_) * scale_;
     }
-    // More classes than rows: ||A||^2 - 2 ||B||^2 + ||C||^2 with the products of rows A = P_s P_s^T, B = P_s P_t^T, C = P_t P_t^T.
     multiply<double>(call_, n_, n_, c_, teacher, transposed(teacher), own_);
-    double loss = squares(own_, n_, n_);
+    const double ofTeacher = squares(own_, n_, n_);
     multiply<double>(call_, n_, n_, c_, student, transposed(student), own_);
     multiply<double>(call_, n_, n_, c_, student, transposed(teacher), other_);
-    loss += squares(own_, n_, n_) - 2 * squares(other_, n_, n_);
+    const double loss = classSquares(ofTeacher, squares(own_, n_, n_), squares(other_, n_, n_));
     if (slopes) {
       multiply<double>(call_, n_, c_, n_, rowMajor<double>(own_, n_), student, slopes_);
       multiply<double>(call_, n_, c_, n_, rowMajor<double>(other_, n_), teacher, spare_);
       subtract(spare_, n_ * c_, slopes_);
     }
-    return (loss < 0 ? 0.0 : loss) * scale_;
+    return loss * scale_;
   }
 
   // Through the softmax, times weight: stored in out, or added to it.
@@ -119,61 +117,21 @@ class Correlations {
   }
 };
 
-template <class D> struct CorrelationOp {
+template <bool ByClass> struct CorrelationOp : Correlation<ByClass> {
   template <class T> static void run(Call& call) {
-    constexpr const Record& record = D::record;
+    constexpr const Record& record = Correlation<ByClass>::record;
     if (call.rows == 0) return;
     Correlations matrices(call, call.rows, call.columns);
     if (!matrices) return;
     T* grad = LGC_OUTPUT(T, call, gradStudent);
     matrices.prepare(LGC_INPUT(T, call, student), LGC_INPUT(T, call, teacher), LGC_OPTION(call, temperature));
-    LGC_NUMBER(call, loss) = D::byClass ? matrices.classLoss(grad != nullptr) : matrices.batchLoss(grad != nullptr);
+    LGC_NUMBER(call, loss) = ByClass ? matrices.classLoss(grad != nullptr) : matrices.batchLoss(grad != nullptr);
     if (grad) matrices.write(grad, 1, false);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-constexpr Option kCorrelationTemperature = above(number("temperature", 4), 0);
-struct BatchCorrelation : CorrelationOp<BatchCorrelation> {
-  static constexpr bool byClass = false;
-  static constexpr Record record{
-      "batchCorrelation", "logit-standardization", {kStudent, kTeacher}, {kCorrelationTemperature, kGrad}, {scalar("loss"), kGradStudent}};
-};
-struct ClassCorrelation : CorrelationOp<ClassCorrelation> {
-  static constexpr bool byClass = true;
-  static constexpr Record record{
-      "classCorrelation", "logit-standardization", {kStudent, kTeacher}, {kCorrelationTemperature, kGrad}, {scalar("loss"), kGradStudent}};
-};
-
-inline bool checkTemperatures(Call& call) {
-  const int at = inputIndex(*call.record, "temperatures");
-  if (!call.inputs[at]) return true;
-  const double* values = static_cast<const double*>(call.inputs[at]);
-  for (size_t i = 0; i < call.inputLength[at]; ++i)
-    if (!(values[i] > 0)) {
-      __builtin_snprintf(call.error, sizeof call.error, "options.temperatures[%.0f] is %.9g, expected a finite number > 0",
-                         static_cast<double>(i), values[i]);
-      return false;
-    }
-  if (call.inputLength[at] > 0) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "options.temperatures is empty, expected at least one temperature");
-  return false;
-}
-
-// weight (fs instance + fs batch + fc class), each a sum over temperatures.
-struct MultiLevelKd {
-  static constexpr Record record{
-      "multiLevelKd",
-      "logit-standardization",
-      {kStudent, kTeacher, optionInput("temperatures", "t", Domain::positive, Kind::numbers)},
-      {boolean("standardize"), kDdof, kDeviationEps, number("weight", 1), choice("maskMode", "none,fraction"), kGrad},
-      {scalar("loss"), scalar("instance"), scalar("batch"), scalar("class"), scalar("sampleFraction"), scalar("classFraction"),
-       // Not in place of the student, which every temperature reads.
-       Output{"gradStudent", "n,c", OutputKind::array, Kind::real, "grad", "student"}},
-      false,
-      nullptr,
-      &checkTemperatures};
-
+struct MultiLevelKdOp : MultiLevelKd {
   // The share of values that are at most their median.
   static bool shareBelowMedian(Call& call, const double* values, size_t n, double& share) {
     Scratch<double> sorted(call, n);
@@ -221,7 +179,7 @@ struct MultiLevelKd {
         pair.settle();
         for (size_t k = 0; k < count; ++k) {
           const PairFacts<double> f = pair.facts(temperatures[k], grad != nullptr, false);
-          const double slope = temperatures[k] * temperatures[k] / static_cast<double>(n);
+          const double slope = instanceScale(temperatures[k], n);
           losses[i] += slope * f.divergence();
           if (grad) pair.write(f, {weight * slope, -weight * slope, 0}, grad + i * c, k > 0);
         }
@@ -231,10 +189,8 @@ struct MultiLevelKd {
   }
 
   template <class T> static void run(Call& call) {
-    static constexpr double usual[] = {4, 3, 5, 2, 6};
-    const double* given = LGC_INPUT(double, call, temperatures);
-    const double* temperatures = given ? given : usual;
-    const size_t count = given ? call.inputLength[inputIndex(record, "temperatures")] : sizeof usual / sizeof *usual;
+    const double* temperatures;
+    const size_t count = temperaturesOf(call, temperatures);
     double samples = 1, classes = 1, batch = 0, byClass = 0, rows = 0;
     const double weight = LGC_OPTION(call, weight);
     T* grad = LGC_OUTPUT(T, call, gradStudent);
@@ -262,6 +218,6 @@ struct MultiLevelKd {
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(distillation, StandardizeLogitsOp, StandardizeLogitsBackwardOp, StandardizedKlDivOp, DecoupledKdOp, BatchCorrelation,
-                 ClassCorrelation, MultiLevelKd)
+LOGITCORE_FAMILY(distillation, StandardizeLogitsOp, StandardizeLogitsBackwardOp, StandardizedKlDivOp, DecoupledKdOp, CorrelationOp<false>,
+                 CorrelationOp<true>, MultiLevelKdOp)
 }  // namespace logitcore

@@ -213,5 +213,61 @@ struct DecoupledKd {
   }
 };
 
+// ||P_s P_s^T - P_t P_t^T||_F^2 / n (rows) and ||P_s^T P_s - P_t^T P_t||_F^2 / c (classes) of the softmaxes P.
+constexpr Option kCorrelationTemperature = above(number("temperature", 4), 0);
+template <bool ByClass> struct Correlation {
+  static constexpr bool byClass = ByClass;
+  static constexpr Record record{ByClass ? "classCorrelation" : "batchCorrelation",
+                                 "logit-standardization",
+                                 {kStudent, kTeacher},
+                                 {kCorrelationTemperature, kGrad},
+                                 {scalar("loss"), kGradStudent}};
+};
+// Of more classes than rows: from the squares of P_t P_t^T, P_s P_s^T and P_s P_t^T.
+LGC_FN double classSquares(double teacher, double student, double across) {
+  const double sum = teacher + (student - 2 * across);
+  return sum < 0 ? 0.0 : sum;
+}
+
+inline bool checkTemperatures(Call& call) {
+  const int at = inputIndex(*call.record, "temperatures");
+  if (!call.inputs[at]) return true;
+  const double* values = static_cast<const double*>(call.inputs[at]);
+  for (size_t i = 0; i < call.inputLength[at]; ++i)
+    if (!(values[i] > 0)) {
+      __builtin_snprintf(call.error, sizeof call.error, "options.temperatures[%.0f] is %.9g, expected a finite number > 0",
+                         static_cast<double>(i), values[i]);
+      return false;
+    }
+  if (call.inputLength[at] > 0) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "options.temperatures is empty, expected at least one temperature");
+  return false;
+}
+
+// weight (fs instance + fs batch + fc class), each a sum over temperatures.
+struct MultiLevelKd {
+  static constexpr Record record{
+      "multiLevelKd",
+      "logit-standardization",
+      {kStudent, kTeacher, optionInput("temperatures", "t", Domain::positive, Kind::numbers)},
+      {boolean("standardize"), kDdof, kDeviationEps, number("weight", 1), choice("maskMode", "none,fraction"), kGrad},
+      {scalar("loss"), scalar("instance"), scalar("batch"), scalar("class"), scalar("sampleFraction"), scalar("classFraction"),
+       // Not in place of the student, which every temperature reads.
+       Output{"gradStudent", "n,c", OutputKind::array, Kind::real, "grad", "student"}},
+      false,
+      nullptr,
+      &checkTemperatures};
+
+  static constexpr double usual[] = {4, 3, 5, 2, 6};
+  // The temperatures of a call and how many.
+  static size_t temperaturesOf(const Call& call, const double*& at) {
+    const double* given = LGC_INPUT(double, call, temperatures);
+    at = given ? given : usual;
+    return given ? call.inputLength[inputIndex(record, "temperatures")] : sizeof usual / sizeof *usual;
+  }
+  // What a divergence at that temperature counts for.
+  LGC_FN static double instanceScale(double temperature, size_t rows) { return temperature * temperature / static_cast<double>(rows); }
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

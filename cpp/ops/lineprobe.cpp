@@ -1,7 +1,7 @@
 #include "lineprobe.h"
 
 #include "../engine/family.h"
-#include "../engine/partition_zero.h"
+#include "../engine/partition_sum.h"
 #include "../engine/wide.h"
 
 namespace logitcore {
@@ -20,9 +20,6 @@ template <class T> double rowTop(const T* z, size_t c) {
   return any(bad) || abs(top) == kInfinity ? __builtin_nan("") : top;
 }
 
-struct SlopeRange {
-  double low, high;
-};
 // Over the classes that are not masked; NaN if one of these is.
 template <class T> SlopeRange slopeRange(const T* z, const T* a, size_t c) {
   const f64x8 infinity = broadcast<f64x8>(kInfinity);
@@ -40,13 +37,7 @@ template <class T> SlopeRange slopeRange(const T* z, const T* a, size_t c) {
   return {minAcross(least), maxAcross(most)};
 }
 
-struct PartitionZeroRadius {
-  static constexpr Record record{"partitionZeroRadius",
-                                 "ghosts-of-softmax",
-                                 {{"logits", "n,c"}, {"jvp", "n,c"}},
-                                 {kTemperature, above(number("searchFactor", 8), 1)},
-                                 {array("rho", "n"), array("zeroRe", "n"), array("zeroIm", "n"), scalar("batchRho")}};
-
+struct PartitionZeroRadiusOp : PartitionZeroRadius {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, padded = (c + 7) / 8 * 8;
     const double temperature = LGC_OPTION(call, temperature), limit = LGC_OPTION(call, searchFactor) * kHalfTurn;
@@ -78,7 +69,8 @@ struct PartitionZeroRadius {
           w[k] = -kInfinity;
           b[k] = 0;
         }
-        const PartitionZero zero = nearestZero({w, b, e, (kept + 7) / 8 * 8}, limit);
+        PartitionSum sum{w, b, e, (kept + 7) / 8 * 8};
+        const PartitionZero zero = nearestZero(sum, limit);
         if (!zero.found) continue;
         const double scale = temperature / spread;
         rho[i] = static_cast<T>(zero.modulus * scale);
@@ -122,13 +114,7 @@ template <class T, int R, int C> LGC_FN void productTile(const T* h, const T* w,
           static_cast<T>(total[r][k] + (bias ? static_cast<double>(bias[k]) : 0.0));
 }
 
-struct LinearHeadJvp {
-  static constexpr Record record{"linearHeadJvp",
-                                 "ghosts-of-softmax",
-                                 {{"hidden", "n,d"}, {"dWeight", "c,d"}, {"dBias", "c", Kind::real, Domain::any, true}},
-                                 {},
-                                 {array("jvp", "n,c")}};
-
+struct LinearHeadJvpOp : LinearHeadJvp {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
     const T* hidden = LGC_INPUT(T, call, hidden);
@@ -175,73 +161,33 @@ LGC_FN void classSums(const T* z, const T* a, size_t c, double top, double tempe
   for (int k = 0; k < K; ++k) sums[k] = sum(acc[k]);
 }
 
-// Mean and variance of the slope under the softmax of the row.
-struct SlopeMoments {
-  double total, mean, variance;
-};
 template <class T> SlopeMoments slopeMoments(const T* z, const T* a, size_t c, double top, double temperature) {
   double s[2], q;
-  classSums<2>(z, a, c, top, temperature, s, [](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
-    t[0] = exp(shifted);
-    t[1] = t[0] * slope;
-  });
+  classSums<2>(z, a, c, top, temperature, s, [](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA { slopeTerms(shifted, slope, t); });
   const double mean = s[1] / s[0];
-  classSums<1>(z, a, c, top, temperature, &q, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
-    const f64x8 d = slope - mean;
-    t[0] = exp(shifted) * d * d;
-  });
+  classSums<1>(z, a, c, top, temperature, &q,
+               [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA { t[0] = squareTerm(shifted, slope, mean); });
   return {s[0], mean, q / s[0]};
 }
 
-struct TiltedKl {
-  static constexpr Record record{
-      "tiltedKl",
-      "ghosts-of-softmax",
-      {{"logits", "n,c"}, {"jvp", "n,c"}},
-      {number("tau", 1)},
-      {array("forward", "n"), array("reverse", "n"), array("quadratic", "n"), array("forwardBound", "n"), array("reverseBound", "n")}};
-
-  // With d = tau (a - E_p0 a): K = log E_p0 exp(d) is KL(p0 || p1), and E_p1 d - K is KL(p1 || p0). Near 0 both come from terms
-  // that do not cancel; beyond exp's range, where they are not small, from log-probabilities.
+struct TiltedKlOp : TiltedKl {
   template <class T> static void row(const T* z, const T* a, size_t c, double tau, double* out) {
     const double top = rowTop(z, c);
-    const SlopeRange r = slopeRange(z, a, c);
     const SlopeMoments m = slopeMoments(z, a, c, top, 1.0);
-    const double spread = isNan(top) ? top : abs(r.high - r.low), size = abs(tau) * spread, cubed = size * size * size;
-    double s[2];
-    double log0, along;
-    if (size < 500) {
-      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
-        const f64x8 p = exp(shifted), d = (slope - m.mean) * tau;
-        t[0] = p * expm1MinusArgument(d);
-        t[1] = p * d * expm1(d);
-      });
-      const double grown = s[0] / m.total;
-      log0 = log1p(grown);
-      along = s[1] / m.total / (1 + grown);
+    const TiltedKl line(tau, top, slopeRange(z, a, c), m);
+    double s[2], peak = 0;
+    if (line.isNear()) {
+      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA { line.nearTerms(shifted, slope, t); });
     } else {
       f64x8 most = broadcast<f64x8>(-kInfinity);
       for (size_t j = 0; j < c; j += kWide) {
         const size_t count = c - j < kWide ? c - j : kWide;
-        const f64x8 v =
-            alongLine(readWide(z + j, count, -kInfinity), broadcast<f64x8>(top), readWide(a + j, count) - m.mean, broadcast<f64x8>(tau));
-        most = max(v, most);
+        most = max(line.farTerm(readWide(z + j, count, -kInfinity), readWide(a + j, count)), most);
       }
-      const double peak = maxAcross(most);
-      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA {
-        const f64x8 d = (slope - m.mean) * tau, p = exp(fma(slope - m.mean, broadcast<f64x8>(tau), shifted) - peak);
-        t[0] = p;
-        t[1] = p * d;
-      });
-      log0 = peak + log(s[0] / m.total);
-      along = s[1] / s[0];
+      peak = maxAcross(most);
+      classSums<2>(z, a, c, top, 1.0, s, [&](f64x8 shifted, f64x8 slope, f64x8* t) LGC_LAMBDA { line.farTerms(shifted, slope, peak, t); });
     }
-    const double forward = along - log0;
-    out[0] = forward < 0 ? 0.0 : forward;
-    out[1] = log0 < 0 ? 0.0 : log0;
-    out[2] = tau * tau / 2 * m.variance;
-    out[3] = cubed / (18 * sqrt(3.0));
-    out[4] = cubed / (36 * sqrt(3.0));
+    line.outputs(s, peak, out);
   }
 
   template <class T> static void run(Call& call) {
@@ -260,16 +206,10 @@ struct TiltedKl {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct LineLoss {
-  static constexpr Record record{"lineLoss",
-                                 "ghosts-of-softmax",
-                                 {{"logits", "n,c"}, {"jvp", "n,c"}, {"targets", "n", Kind::target}, {"taus", "t"}},
-                                 {kTemperature},
-                                 {array("loss", "t"), scalar("slope"), scalar("curvature")}};
-
+struct LineLossOp : LineLoss {
   // Cross-entropy of the row at tau, with the largest term kept out of the sum: confident rows keep their loss.
   template <class T> static double lossAt(const T* z, const T* a, size_t c, size_t y, double top, double tau, double temperature) {
-    const f64x8 vtop = broadcast<f64x8>(top), vtau = broadcast<f64x8>(tau), vt = broadcast<f64x8>(temperature), one = broadcast<f64x8>(1);
+    const f64x8 vtop = broadcast<f64x8>(top), vtau = broadcast<f64x8>(tau);
     f64x8 most = broadcast<f64x8>(-kInfinity);
     for (size_t j = 0; j < c; j += kWide) {
       const size_t count = c - j < kWide ? c - j : kWide;
@@ -277,16 +217,15 @@ struct LineLoss {
     }
     const double peak = maxAcross(most);
     f64x8 rest = broadcast<f64x8>(0), ties = rest;
-    const f64x8 zero = rest;
     for (size_t j = 0; j < c; j += kWide) {
       const size_t count = c - j < kWide ? c - j : kWide;
       const f64x8 v = alongLine(readWide(z + j, count, -kInfinity), vtop, readWide(a + j, count), vtau);
-      const auto peaks = v == broadcast<f64x8>(peak);
-      rest = rest + select(peaks, zero, exp((v - peak) / vt));
-      ties = ties + select(peaks, one, zero);
+      f64x8 t[2];
+      terms(v, peak, temperature, t);
+      rest = rest + t[0];
+      ties = ties + t[1];
     }
-    const double others = sum(rest) + (sum(ties) - 1), at = alongLine(static_cast<double>(z[y]), top, static_cast<double>(a[y]), tau);
-    return (peak - at) / temperature + log1p(others);
+    return lossOf(sum(rest), sum(ties), peak, alongLine(static_cast<double>(z[y]), top, static_cast<double>(a[y]), tau), temperature);
   }
 
   template <class T> static void run(Call& call) {
@@ -320,5 +259,5 @@ struct LineLoss {
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(lineprobe, PartitionZeroRadius, LinearHeadJvp, TiltedKl, LineLoss)
+LOGITCORE_FAMILY(lineprobe, PartitionZeroRadiusOp, LinearHeadJvpOp, TiltedKlOp, LineLossOp)
 }  // namespace logitcore

@@ -7,8 +7,6 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr Input kJvp{"jvp", "n,c"};
-
 // The k-th smallest (from 0) of values that are not negative, whose bits are ordered as they are: eleven bits a pass.
 template <class T> T nthSmallest(const T* values, size_t n, size_t k) {
   using U = Bits<T>;
@@ -43,11 +41,9 @@ template <class T> double quantileOf(const T* values, size_t n, double q) {
   if (any(bad)) return __builtin_nan("");
   if (q == 0) return static_cast<double>(minAcross(least));
   if (q == 1) return static_cast<double>(maxAcross(most));
-  const double at = q * static_cast<double>(n - 1), whole = floor(at);
-  const size_t k = static_cast<size_t>(whole);
-  const double a = static_cast<double>(nthSmallest(values, n, k));
-  const double b = at == whole ? a : static_cast<double>(nthSmallest(values, n, k + 1));
-  return a == b ? a : fma(b - a, at - whole, a);
+  const QuantilePlace place(q, n);
+  const double a = static_cast<double>(nthSmallest(values, n, place.below));
+  return place.between(a, place.share == 0 ? a : static_cast<double>(nthSmallest(values, n, place.below + 1)));
 }
 
 // Largest and smallest entry of a row; NaN if it has one.
@@ -91,14 +87,7 @@ template <class T> bool spreads(Call& call, const T* jvp, T* out) {
   return true;
 }
 
-struct ConvergenceRadius {
-  static constexpr Record record{
-      "convergenceRadius",
-      "ghosts-of-softmax",
-      {kJvp},
-      {kTemperature, between(number("quantile", 1), 0, 1)},
-      {array("spread", "n"), array("rho", "n"), scalar("batchSpread"), scalar("batchRho"), scalar("bottleneck")}};
-
+struct ConvergenceRadiusOp : ConvergenceRadius {
   template <class T> static void run(Call& call) {
     const double temperature = LGC_OPTION(call, temperature);
     const size_t n = call.rows, c = call.columns;
@@ -138,18 +127,7 @@ template <class T> size_t bestExcept(const T* x, size_t c, size_t skip) {
   return skip + 1 + firstEqual<T>(after, rest, b);
 }
 
-struct MarginRadius {
-  static bool pairs(Call& call) { return call.columns >= 2 || refuse(call, "logits has 1 column, expected at least 2"); }
-  static constexpr Record record{"marginRadius",
-                                 "ghosts-of-softmax",
-                                 {{"logits", "n,c"}, kJvp, {"targets", "n", Kind::target, Domain::any, true}},
-                                 {kTemperature},
-                                 {array("rho", "n"), scalar("batchRho"), array("margin", "n"), array("slope", "n"),
-                                  array("competitor", "n", Kind::index), scalar("bottleneck")},
-                                 false,
-                                 nullptr,
-                                 &pairs};
-
+struct MarginRadiusOp : MarginRadius {
   template <class T> static void run(Call& call) {
     const double temperature = LGC_OPTION(call, temperature);
     const size_t n = call.rows, c = call.columns;
@@ -180,17 +158,7 @@ struct MarginRadius {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-enum ControllerMode { kCap, kSet };
-
-struct RadiusController {
-  static constexpr Record record{
-      "radiusController",
-      "ghosts-of-softmax",
-      {{"update", "p"}, kJvp},
-      {kTemperature, above(number("target", 1), 0), choice("mode", "cap,set"), boolean("unitDirection", true),
-       between(number("quantile", 1), 0, 1)},
-      {inPlace(array("out", "p"), "update"), scalar("scale"), scalar("rho"), scalar("stepNorm"), scalar("rBefore"), scalar("r")}};
-
+struct RadiusControllerOp : RadiusController {
   template <class T> static void run(Call& call) {
     const T* update = LGC_INPUT(T, call, update);
     T* out = LGC_OUTPUT(T, call, out);
@@ -199,20 +167,13 @@ struct RadiusController {
     double norm = 0;
     if (!spread || !vectorNorm(call, update, size, norm)) return;
     spreads(call, LGC_INPUT(T, call, jvp), static_cast<T*>(spread));
-    double rho = spreadRadius(n ? quantileOf(static_cast<T*>(spread), n, LGC_OPTION(call, quantile)) : 0.0, LGC_OPTION(call, temperature));
-    // Along the raw update tau counts in units of its length.
-    if (LGC_OPTION(call, unitDirection) == 0 && rho != kInfinity) rho *= norm;
-    double scale = 1, before = 0;
-    if (norm != 0 && rho != kInfinity) {
-      before = norm / rho;
-      scale = LGC_OPTION(call, target) / before;
-      if (LGC_OPTION(call, mode) == kCap && scale > 1) scale = 1;
-    }
+    const Step step = RadiusController(call).stepOf(n ? quantileOf(static_cast<T*>(spread), n, LGC_OPTION(call, quantile)) : 0.0, norm);
+    const double scale = step.scale;
     LGC_NUMBER(call, scale) = scale;
-    LGC_NUMBER(call, rho) = rho;
+    LGC_NUMBER(call, rho) = step.rho;
     LGC_NUMBER(call, stepNorm) = norm;
-    LGC_NUMBER(call, rBefore) = before;
-    LGC_NUMBER(call, r) = scale * before;
+    LGC_NUMBER(call, rBefore) = step.before;
+    LGC_NUMBER(call, r) = scale * step.before;
     forLanes<double>(call, size, [&](size_t i, size_t count) LGC_LAMBDA {
       writeWide(out + i, norm == 0 ? readWide(update + i, count) : readWide(update + i, count) * scale, count);
     });
@@ -220,10 +181,6 @@ struct RadiusController {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-enum Gap { kMaxMin, kTopTwo };
-enum GapReduce { kMeanGap, kMaxGap, kEveryGap };
-
-// Largest minus smallest, or largest minus second, of the logits that are not masked: one alone has gap 0, none has NaN.
 template <class T> double gapOf(const T* x, size_t c, int gap) {
   using W = Vec<T>;
   constexpr size_t L = lanes<W>;
@@ -231,8 +188,7 @@ template <class T> double gapOf(const T* x, size_t c, int gap) {
   if (hasNan(x, c)) return __builtin_nan("");
   if (gap == kTopTwo) {
     const size_t first = bestExcept(x, c, c), second = bestExcept(x, c, first);
-    const double a = static_cast<double>(x[first]), b = static_cast<double>(x[second]);
-    return b == -kInfinity && a != b ? 0.0 : a - b;
+    return gapOfTopTwo(static_cast<double>(x[first]), static_cast<double>(x[second]));
   }
   W least = -masked, most = masked;
   for (size_t j = 0; j < c; j += L) {
@@ -240,35 +196,16 @@ template <class T> double gapOf(const T* x, size_t c, int gap) {
     least = min(select(v == masked, -masked, v), least);
     most = max(v, most);
   }
-  const double top = static_cast<double>(maxAcross(most));
-  return top == -kInfinity ? __builtin_nan("") : top - static_cast<double>(minAcross(least));
+  return gapOfRange(static_cast<double>(minAcross(least)), static_cast<double>(maxAcross(most)));
 }
 
-struct LogitGapRadius {
-  static bool pairs(Call& call) {
-    return LGC_OPTION(call, gap) == kMaxMin || call.columns >= 2 || refuse(call, "logits has 1 column, expected at least 2 for gap 'top2'");
-  }
-  static constexpr Record record{"logitGapRadius",
-                                 "ghosts-of-softmax",
-                                 {{"logits", "*,c"}},
-                                 {choice("gap", "maxmin,top2"), choice("reduce", "mean,max,none"), atLeast(number("epsilon", 1e-6), 0),
-                                  optionalNumber("cap"), optionalNumber("floor")},
-                                 {reduced("rho", "*")},
-                                 false,
-                                 nullptr,
-                                 &pairs};
-
+struct LogitGapRadiusOp : LogitGapRadius {
   template <class T> static void run(Call& call) {
     const size_t n = call.rows, c = call.columns;
     const T* logits = LGC_INPUT(T, call, logits);
     T* rho = LGC_OUTPUT(T, call, rho);
     const int gap = static_cast<int>(LGC_OPTION(call, gap)), reduce = static_cast<int>(LGC_OPTION(call, reduce));
-    const double epsilon = LGC_OPTION(call, epsilon), cap = LGC_OPTION(call, cap), floor = LGC_OPTION(call, floor);
-    const auto radius = [&](double g) {
-      double r = kPi / (g + epsilon);
-      if (r > cap) r = cap;
-      return r < floor ? floor : r;
-    };
+    const LogitGapRadius of(call);
     Scratch<double> gaps(call, reduce == kEveryGap ? 0 : n);
     if (!gaps) return;
     double* values = gaps;
@@ -276,7 +213,7 @@ struct LogitGapRadius {
       for (size_t i = begin; i < end; ++i) {
         const double g = gapOf(logits + i * c, c, gap);
         if (reduce == kEveryGap)
-          rho[i] = static_cast<T>(radius(g));
+          rho[i] = static_cast<T>(of.radius(g));
         else
           values[i] = g;
       }
@@ -287,7 +224,7 @@ struct LogitGapRadius {
       g = n ? orderedSum(values, n) / static_cast<double>(n) : 0.0;
     else if (n)
       g = values[static_cast<size_t>(limitingRow(values, n, [](double a, double b) { return a > b; }))];
-    LGC_NUMBER(call, rho) = radius(g);
+    LGC_NUMBER(call, rho) = of.radius(g);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
@@ -306,5 +243,6 @@ struct ActivationRadiusOp : ActivationRadius {
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(radius, ConvergenceRadius, MarginRadius, RadiusController, FiniteDifferenceJvpOp, LogitGapRadius, ActivationRadiusOp)
+LOGITCORE_FAMILY(radius, ConvergenceRadiusOp, MarginRadiusOp, RadiusControllerOp, FiniteDifferenceJvpOp, LogitGapRadiusOp,
+                 ActivationRadiusOp)
 }  // namespace logitcore

@@ -34,6 +34,12 @@ struct DeviceCall : Call {
   template <class T> T* scratch(size_t count) { return static_cast<T*>(allocate(*this, (count ? count : 1) * sizeof(T))); }
 };
 
+// Where an output that is one number goes, on the device; null if it is not asked for.
+#define LGC_NUMBER_AT(call, name) ((call).numbers[::logitcore::Index<::logitcore::outputIndex(record, #name)>::value])
+LGC_DEVICE void give(double* to, double x) {
+  if (to) *to = x;
+}
+
 // As a kernel of the table of ops.
 template <void (*run)(DeviceCall&)> void onDevice(Call& call) { run(static_cast<DeviceCall&>(call)); }
 

@@ -165,6 +165,10 @@ template <class D> struct PairTeam {
   }
 
   LGC_DEVICE void write(const PairGradient<double>& g, void* out) const {
+    eachGradient(g, [&](const auto& chunk, const float* line) { rows.write(out, chunk, line); });
+  }
+  // f(chunk, line): the entries of the gradient in the columns of a chunk.
+  template <class F> LGC_DEVICE void eachGradient(const PairGradient<double>& g, F&& f) const {
     constexpr float masked = -__builtin_huge_valf();
     const float student = static_cast<float>(g.student), teacher = static_cast<float>(g.teacher);
     const double grain = static_cast<double>(row[0].grain), centred = static_cast<double>(static_cast<float>(g.mean));
@@ -185,7 +189,7 @@ template <class D> struct PairTeam {
         if (j == row[0].argMax && row[0].argMax == row[1].argMax) x = atTop;
         line[e] = left(chunk.column(e)) ? atTarget : x;
       }
-      rows.write(out, chunk, line);
+      f(chunk, line);
     });
   }
 };

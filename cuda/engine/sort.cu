@@ -59,9 +59,14 @@ namespace {
 
 template <class K> const uint32_t* sortKeys(DeviceCall& call, K* keys, uint32_t* indices, size_t rows, size_t columns) {
   if (call.failure != cudaSuccess) return indices;
+  std::vector<uint32_t> places(columns), sorted(columns);
   for (size_t i = 0; i < rows; ++i) {
     const K* row = keys + i * columns;
-    std::stable_sort(indices + i * columns, indices + (i + 1) * columns, [&](uint32_t a, uint32_t b) { return row[a] < row[b]; });
+    uint32_t* from = indices + i * columns;
+    std::iota(places.begin(), places.end(), 0u);
+    std::stable_sort(places.begin(), places.end(), [&](uint32_t a, uint32_t b) { return row[a] < row[b]; });
+    std::transform(places.begin(), places.end(), sorted.begin(), [&](uint32_t place) { return from[place]; });
+    std::copy(sorted.begin(), sorted.end(), from);
   }
   return indices;
 }

@@ -69,6 +69,10 @@ const uint32_t* orderOf(DeviceCall& call, const void* x, Storage storage, size_t
 inline const uint32_t* orderOf(DeviceCall& call, const void* x, KeyOrder<float> order) {
   return orderOf(call, x, call.storage, call.rows, call.columns, order);
 }
+// Of rows of doubles, ascending, NaN last.
+inline const uint32_t* orderOf(DeviceCall& call, const double* x, size_t rows, size_t columns) {
+  return orderOf(call, x, Storage::f32, rows, columns, nanLast<double>(false));
+}
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -113,6 +113,8 @@ template <class Task> void forIndices(DeviceCall& call, size_t count, const Task
 // task() by all threads of one block: for numbers of a whole call, by sumRows and countRows, which all threads have to come to.
 constexpr unsigned kOnceThreads = 512;
 template <class Task> LGC_KERNEL void taskOnce(LGC_ARGUMENT Task task) { task(); }
+// Its threads, for a task that needs more than sums. It may not use those functions beside: both have the same memory.
+LGC_DEVICE Team wholeBlock() { return Team(blockDim.x, 1, reinterpret_cast<TeamRoom*>(sharedMemory())); }
 template <class Task> void once(DeviceCall& call, const Task& task) {
   launch(call, {1, kOnceThreads, sizeof(TeamRoom)}, taskOnce<Task>, task);
 }

@@ -84,32 +84,21 @@ class Team {
 
   // Every thread gets the sums.
   template <int N> LGC_DEVICE void sum(double (&v)[N]) {
-    static_assert(N <= static_cast<int>(kMostSums), "more sums than there is room for");
-    for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
-      for (int k = 0; k < N; ++k) v[k] += __shfl_xor_sync(0xffffffffu, v[k], static_cast<int>(o));
-    if (size > kWarpLanes) {
-      double(*const warps)[kMostSums] = room_->warps[turn_];
-      if (rank % kWarpLanes == 0)
-        for (int k = 0; k < N; ++k) warps[rank / kWarpLanes][k] = v[k];
-      __syncthreads();
-      for (int k = 0; k < N; ++k) v[k] = 0;
-      for (unsigned w = 0; w < size / kWarpLanes; ++w)
-        for (int k = 0; k < N; ++k) v[k] += warps[w][k];
-    }
-    if (blocks > 1) {
-      double* const mine = room_->blocks[turn_];
-      if (rank == 0)
-        for (int k = 0; k < N; ++k) mine[k] = v[k];
-      syncCluster();
-      for (int k = 0; k < N; ++k) v[k] = 0;
-      for (unsigned b = 0; b < blocks; ++b)
-        for (int k = 0; k < N; ++k) v[k] += readPeer(&mine[k], b);
-    }
-    turn_ ^= 1;
+    combine(v, [](double a, double b) { return a + b; });
   }
   LGC_DEVICE double sum(double x) {
     double v[1] = {x};
     sum(v);
+    return v[0];
+  }
+
+  // Every thread gets the largest of each. A NaN is none of them.
+  template <int N> LGC_DEVICE void most(double (&v)[N]) {
+    combine(v, [](double a, double b) { return b > a || a != a ? b : a; });
+  }
+  LGC_DEVICE double most(double x) {
+    double v[1] = {x};
+    most(v);
     return v[0];
   }
 
@@ -146,6 +135,31 @@ class Team {
  private:
   TeamRoom* room_;
   unsigned turn_ = 0;
+
+  template <int N, class F> LGC_DEVICE void combine(double (&v)[N], F&& both) {
+    static_assert(N <= static_cast<int>(kMostSums), "more numbers than there is room for");
+    for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
+      for (int k = 0; k < N; ++k) v[k] = both(v[k], __shfl_xor_sync(0xffffffffu, v[k], static_cast<int>(o)));
+    if (size > kWarpLanes) {
+      double(*const warps)[kMostSums] = room_->warps[turn_];
+      if (rank % kWarpLanes == 0)
+        for (int k = 0; k < N; ++k) warps[rank / kWarpLanes][k] = v[k];
+      __syncthreads();
+      for (int k = 0; k < N; ++k) v[k] = warps[0][k];
+      for (unsigned w = 1; w < size / kWarpLanes; ++w)
+        for (int k = 0; k < N; ++k) v[k] = both(v[k], warps[w][k]);
+    }
+    if (blocks > 1) {
+      double* const mine = room_->blocks[turn_];
+      if (rank == 0)
+        for (int k = 0; k < N; ++k) mine[k] = v[k];
+      syncCluster();
+      for (int k = 0; k < N; ++k) v[k] = readPeer(&mine[k], 0);
+      for (unsigned b = 1; b < blocks; ++b)
+        for (int k = 0; k < N; ++k) v[k] = both(v[k], readPeer(&mine[k], b));
+    }
+    turn_ ^= 1;
+  }
 
   // A float and an index fit in a double.
   LGC_DEVICE static void store(double* at, Placed p) { *at = fromBits(static_cast<std::uint64_t>(toBits(p.value)) << 32 | p.index); }

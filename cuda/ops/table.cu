@@ -16,6 +16,7 @@
   X(stablemax)                       \
   X(normalization)                   \
   X(radius)                          \
+  X(lineprobe)                       \
   X(minillm)                         \
   X(monitors)                        \
   X(optimizer)                       \

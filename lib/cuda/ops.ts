@@ -5,6 +5,7 @@ export * from './ops/distillation.js';
 export * from './ops/divergence.js';
 export * from './ops/gld.js';
 export * from './ops/heads.js';
+export * from './ops/lineprobe.js';
 export * from './ops/matrix.js';
 export * from './ops/minillm.js';
 export * from './ops/monitors.js';

@@ -3,11 +3,13 @@ import type { CudaTensor } from './tensor.js';
 
 type Moved<T> = T extends RealArray | Int32Array | Mask | Targets | Tensor ? CudaTensor : T;
 
-/** Options of an op on the host, with tensors of the device in place of arrays. */
+/** Options of an op on the host, with tensors of the device in place of arrays. Lists of numbers stay what they are. */
 export type OnDevice<Options> = {
   [K in keyof Options]: K extends 'out'
     ? { [Name in keyof NonNullable<Options[K]>]?: CudaTensor }
-    : Moved<Options[K]>;
+    : readonly number[] extends Options[K]
+      ? Options[K]
+      : Moved<Options[K]>;
 };
 
 /** What `O` says about an option: a number asks for an output unless it is 0, which its type does not say. */

@@ -52,7 +52,9 @@ export function deviceSample(
     if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
     else if (letter === 'b') sizes[letter] = 2;
-    else if (letter === 't' || letter === 'l') sizes[letter] = rows >> 1;
+    // Positions, or points of a line.
+    else if (letter === 't' || letter === 'l')
+      sizes[letter] = letters.includes('n') ? Math.min(rows >> 1, 9) : rows >> 1;
     else if (letter === 'u') sizes[letter] = (rows >> 1) + 1;
     else if (letter === 'v') sizes[letter] = width + 2;
     // Outer sizes of a product.

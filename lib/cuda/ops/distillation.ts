@@ -25,3 +25,14 @@ export const standardizeLogitsBackward: DeviceOp<
   host.StandardizeLogitsBackwardOptions,
   'gradLogits'
 > = op('standardizeLogitsBackward');
+/** {@link host.batchCorrelation} of tensors. */
+export const batchCorrelation: Student<host.CorrelationOptions> = op('batchCorrelation');
+/** {@link host.classCorrelation} of tensors. */
+export const classCorrelation: Student<host.CorrelationOptions> = op('classCorrelation');
+/** {@link host.multiLevelKd} of tensors. The temperatures stay a list of numbers. */
+export const multiLevelKd: DeviceOp<
+  [student: T, teacher: T],
+  host.MultiLevelKdOptions,
+  'loss' | 'instance' | 'batch' | 'class' | 'sampleFraction' | 'classFraction',
+  { gradStudent: 'grad' }
+> = op('multiLevelKd');

@@ -12,7 +12,7 @@ export const dhkdLoss: DeviceOp<
   'loss' | 'ceLoss' | 'kdLoss',
   { gradLogitsCls: 'grad'; gradLogitsAux: 'grad' }
 > = op('dhkdLoss');
-/** {@link host.gradAlign} of tensors. */
+/** {@link host.gradAlign} of tensors. `projected` is 1 or 0. */
 export const gradAlign: DeviceOp<
   [gradMain: T, gradAux: T],
   host.GradAlignOptions,

@@ -171,8 +171,8 @@ struct ForceRow {
     const double own = rows.reads() ? slopeOf(at) : nan;
     ce.own[rows.row] = rows.reads() ? sums[0] : nan;
     kd.own[rows.row] = own;
-    opposed[rows.row] = own < 0 ? 1 : 0;
-    attracted[rows.row] = sums[1];
+    opposed[rows.row] = !rows.reads() ? nan : own < 0 ? 1 : 0;
+    attracted[rows.row] = rows.reads() ? sums[1] : nan;
   }
 
  private:

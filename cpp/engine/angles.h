@@ -1,13 +1,12 @@
 // What the Gram matrix of vectors says about their norms and angles.
 #pragma once
 #include "definition.h"
-#include "wide.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // Of the angle between two vectors; 0 where a norm is 0.
-inline double cosineOf(double dot, double squareA, double squareB) {
+LGC_FN double cosineOf(double dot, double squareA, double squareB) {
   const double cosine = dot * reciprocalOrZero(sqrt(squareA) * sqrt(squareB));
   return cosine > 1 ? 1.0 : cosine < -1 ? -1.0 : cosine;
 }

@@ -1,6 +1,5 @@
 #include "heads.h"
 
-#include "../engine/angles.h"
 #include "../engine/dense.h"
 #include "../engine/family.h"
 #include "../engine/matrix.h"
@@ -14,15 +13,7 @@ namespace LOGITCORE_LEVEL {
 template <bool Norm> struct BinaryKlOp : BinaryKl<Norm>, RowSweepOp<BinaryKl<Norm>> {};
 struct DhkdLossOp : DhkdLoss, RowSweepOp<DhkdLoss> {};
 
-// g_main + g_aux, without the part of g_aux that is opposed to g_main.
-struct GradAlign {
-  static constexpr Record record{"gradAlign",
-                                 "dual-head-kd",
-                                 {{"gradMain", "k", Kind::real, Domain::gradient}, {"gradAux", "k", Kind::real, Domain::gradient}},
-                                 {},
-                                 {inPlace(array("out", "k"), "gradMain"), inPlace(array("aligned", "k"), "gradAux"), scalar("dot"),
-                                  scalar("cosine"), scalar("projected")}};
-
+struct GradAlignOp : GradAlign {
   template <class T> static void run(Call& call) {
     using H = Halves<T>;
     const T *main = LGC_INPUT(T, call, gradMain), *aux = LGC_INPUT(T, call, gradAux);
@@ -30,19 +21,14 @@ struct GradAlign {
     const size_t n = call.inputLength[0];
     const T* both[] = {main, aux};
     double sums[3] = {};
-    if (!wideSumsOver<T, 2, 3>(call, both, n, sums, [](const f64x8* x, f64x8* term) LGC_LAMBDA {
-          term[0] = x[0] * x[1];
-          term[1] = x[0] * x[0];
-          term[2] = x[1] * x[1];
-        }))
-      return;
-    const bool projected = sums[0] < 0 && sums[1] > 0;
-    const f64x8 share = broadcast<f64x8>(projected ? sums[0] / sums[1] : 0.0);
+    if (!wideSumsOver<T, 2, 3>(call, both, n, sums, [](const f64x8* x, f64x8* term) LGC_LAMBDA { terms(x[0], x[1], term); })) return;
+    const bool projected = isProjected(sums);
+    const double share = shareOf(sums);
     forLanes<T>(call, n, [&](size_t i, size_t count) {
       const Vec<T> m = readLanes(main + i, count), a = readLanes(aux + i, count);
       f64x8 kept[2], total[2];
       for (int h = 0; h < H::count; ++h) {
-        kept[h] = projected ? fnma(share, H::get(m, h), H::get(a, h)) : H::get(a, h);
+        kept[h] = keptOf(projected, share, H::get(m, h), H::get(a, h));
         total[h] = H::get(m, h) + kept[h];
       }
       writeLanes(aligned + i, H::join(kept), count);
@@ -55,18 +41,7 @@ struct GradAlign {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// Gradients of a linear head by two losses: by its weights G^T H a class, by its inputs G W a row.
-struct HeadConflict {
-  static constexpr Record record{
-      "headConflict",
-      "dual-head-kd",
-      {{"gradA", "n,c", Kind::real, Domain::gradient},
-       {"gradB", "n,c", Kind::real, Domain::gradient},
-       {"features", "n,d"},
-       {"weight", "c,d"}},
-      {},
-      {array("cosWeight", "c"), array("cosFeature", "n"), scalar("cosWeightAll"), scalar("conflictWeight"), scalar("conflictFeature")}};
-
+struct HeadConflictOp : HeadConflict {
   // Dot product and squares of two vectors.
   struct Pair {
     double dot, a, b;
@@ -108,17 +83,7 @@ struct HeadConflict {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// Minus the gradients of summed cross-entropy and distillation through a linear head, split at the target.
-struct HeadForces {
-  static constexpr Record record{
-      "headForces",
-      "dual-head-kd",
-      {kLogitsInput, kTeacher, {"features", "n,d"}, {"weight", "c,d"}, kTargets},
-      {kPairTemperature, choice("variant", "plain,norm")},
-      {array("cePullWeight", "c,d"), array("cePushWeight", "c,d"), array("kdPullWeight", "c,d"), array("kdPushWeight", "c,d"),
-       array("cePullFeature", "n,d"), array("cePushFeature", "n,d"), array("kdPullFeature", "n,d"), array("kdPushFeature", "n,d"),
-       scalar("targetConflict"), scalar("nonTargetConflict")}};
-
+struct HeadForcesOp : HeadForces {
   // Minus the slopes of a row's logits.
   template <class T>
   static void coefficients(const BinaryTerm& term, double t, const T* z, const T* teacher, size_t c, size_t y, double* ce, double* kd) {
@@ -190,5 +155,5 @@ struct HeadForces {
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(heads, BinaryKlOp<false>, BinaryKlOp<true>, DhkdLossOp, GradAlign, HeadConflict, HeadForces, NeuralCollapse)
+LOGITCORE_FAMILY(heads, BinaryKlOp<false>, BinaryKlOp<true>, DhkdLossOp, GradAlignOp, HeadConflictOp, HeadForcesOp, NeuralCollapse)
 }  // namespace logitcore

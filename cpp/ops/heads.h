@@ -1,6 +1,7 @@
 // Losses on logits as independent sigmoids, and the two-headed objective made of one of them and cross-entropy. Source: Yang et al.
 // 2024 (dual-head knowledge distillation, arXiv 2411.08937).
 #pragma once
+#include "../engine/angles.h"
 #include "divergence.h"
 
 namespace logitcore {
@@ -166,6 +167,53 @@ struct DhkdLoss {
     out[1] = term.slope(lane.x[1], lane.x[2]) * broadcast<W>(static_cast<Scalar<W>>(slopeScale));
   }
   LGC_FN double atTarget(const Row& row) const { return -gamma * scale * row.complement; }
+};
+
+// g_main + g_aux, without the part of g_aux that is opposed to g_main.
+struct GradAlign {
+  static constexpr Record record{"gradAlign",
+                                 "dual-head-kd",
+                                 {{"gradMain", "k", Kind::real, Domain::gradient}, {"gradAux", "k", Kind::real, Domain::gradient}},
+                                 {},
+                                 {inPlace(array("out", "k"), "gradMain"), inPlace(array("aligned", "k"), "gradAux"), scalar("dot"),
+                                  scalar("cosine"), scalar("projected")}};
+
+  // The sums over all elements, and what follows from them.
+  template <class W> LGC_FN static void terms(W main, W aux, W* t) {
+    t[0] = main * aux;
+    t[1] = main * main;
+    t[2] = aux * aux;
+  }
+  LGC_FN static bool isProjected(const double* sums) { return sums[0] < 0 && sums[1] > 0; }
+  LGC_FN static double shareOf(const double* sums) { return isProjected(sums) ? sums[0] / sums[1] : 0.0; }
+  template <class W> LGC_FN static W keptOf(bool projected, double share, W main, W aux) {
+    return projected ? fnma(broadcast<W>(share), main, aux) : aux;
+  }
+};
+
+// Gradients of a linear head by two losses: by its weights G^T H a class, by its inputs G W a row.
+struct HeadConflict {
+  static constexpr Record record{
+      "headConflict",
+      "dual-head-kd",
+      {{"gradA", "n,c", Kind::real, Domain::gradient},
+       {"gradB", "n,c", Kind::real, Domain::gradient},
+       {"features", "n,d"},
+       {"weight", "c,d"}},
+      {},
+      {array("cosWeight", "c"), array("cosFeature", "n"), scalar("cosWeightAll"), scalar("conflictWeight"), scalar("conflictFeature")}};
+};
+
+// Minus the gradients of summed cross-entropy and distillation through a linear head, split at the target.
+struct HeadForces {
+  static constexpr Record record{
+      "headForces",
+      "dual-head-kd",
+      {kLogitsInput, kTeacher, {"features", "n,d"}, {"weight", "c,d"}, kTargets},
+      {kPairTemperature, choice("variant", "plain,norm")},
+      {array("cePullWeight", "c,d"), array("cePushWeight", "c,d"), array("kdPullWeight", "c,d"), array("kdPushWeight", "c,d"),
+       array("cePullFeature", "n,d"), array("cePushFeature", "n,d"), array("kdPullFeature", "n,d"), array("kdPushFeature", "n,d"),
+       scalar("targetConflict"), scalar("nonTargetConflict")}};
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -9,14 +9,14 @@ namespace LOGITCORE_LEVEL {
 struct RowMarks {
   const int32_t* at;
   int32_t ignore;
-  bool targeted;
+  bool targeted, ignores;  // ignores: ops without that option take every mark for a target
   Faults faults;
 
   // The row's target; 0 where there is none.
   template <int N> LGC_DEVICE unsigned read(Rows<N>& rows) const {
     if (!at || !rows.inside) return 0;
     const int32_t mark = at[rows.row];
-    if (mark == ignore) {
+    if (ignores && mark == ignore) {
       rows.fate = Fate::dropped;
       return 0;
     }
@@ -30,7 +30,8 @@ struct RowMarks {
 
 template <class D> RowMarks marksOf(const DeviceCall& call) {
   constexpr int target = findKind(D::record, Kind::target, Kind::target), any = findKind(D::record, Kind::target, Kind::mark);
-  return {rowMarks<D>(call), ignoreIndexOf<D>(call), target >= 0, faultsOf(call, any < 0 ? 0 : any)};
+  return {rowMarks<D>(call), ignoreIndexOf<D>(call), target >= 0, findOption(D::record, "ignoreIndex") >= 0,
+          faultsOf(call, any < 0 ? 0 : any)};
 }
 
 // 2^y for y <= 0, 0 below 2^-126. The instruction errs by two units in the last place.

@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 template <class D> Sequences sequencesOf(const DeviceCall& call) {
   return {call.dims['b'], call.dims['t'], rowMarks<D>(call), ignoreIndexOf<D>(call)};
@@ -266,6 +267,7 @@ struct AlignDistilStatsOp : AlignDistilStats {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(alignment, AlignDistilTeacherOp, DpoTokenRewardOp, AlignDistilLossOp, RlhfTokenLossOp, AlignDistilStatsOp)
 }  // namespace logitcore

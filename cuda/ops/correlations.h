@@ -3,32 +3,17 @@
 #include "../../cpp/ops/distillation.h"
 #include "../engine/flat_sums.h"
 #include "../engine/matrix.h"
+#include "../engine/wide_softmax.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// exp((x - max) / T) and what its sum is without the largest.
-struct WideSoftmax {
-  double max, scale, inverse;
-  LGC_DEVICE double of(double x) const { return expFlush((x - max) * scale) * inverse; }
-};
-LGC_DEVICE WideSoftmax softmaxOf(Rows<1>& rows, double scale) {
-  Placed top{-__builtin_huge_valf(), 0xffffffffu};
-  eachColumn(rows, [&](int j, const float(&x)[1]) { top = Team::larger(top, {x[0], static_cast<unsigned>(j)}); });
-  top = rows.team.largest(top);
-  const double max = static_cast<double>(top.value);
-  double others[1];
-  sumColumnsWide(rows, others, [&](int j, const float(&x)[1], double* t) {
-    t[0] = static_cast<unsigned>(j) == top.index ? 0.0 : expFlush((static_cast<double>(x[0]) - max) * scale);
-  });
-  return {max, scale, 1 / (1 + (max - max == 0 ? others[0] : __builtin_nan("")))};
-}
 struct SoftmaxRow {
   double scale;
   double* out;
   double* largest;  // probability of each row, or null
   LGC_DEVICE void operator()(Rows<1>& rows) const {
-    const WideSoftmax p = softmaxOf(rows, scale);
+    const WideSoftmax p = softmaxOf(rows, 0, scale);
     double* row = out + rows.row * rows.shape.columns;
     eachColumn(rows, [&](int j, const float(&x)[1]) { row[j] = p.of(static_cast<double>(x[0])); });
     if (largest && rows.leads()) largest[rows.row] = p.inverse;

@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct Zero {
   double* to;
@@ -185,6 +186,7 @@ struct MultiLevelKdOp : MultiLevelKd {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(distillation, RowSweepOp<StandardizeLogits>, RowSweepOp<StandardizeLogitsBackward>, RowPairOp<StandardizedKlDiv>,
                         RowPairOp<DecoupledKd>, CorrelationOp<false>, CorrelationOp<true>, MultiLevelKdOp)

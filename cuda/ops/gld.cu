@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 template <class D> NodeSet nodesOf(DeviceCall& call) {
   constexpr const Record& record = D::record;
@@ -167,6 +168,7 @@ struct GwSortApproxOp : GwSortApprox {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(gld, CoactivationGraphOp, CoactivationGraphBackwardOp, CoactivationFeaturesOp, CoactivationFeaturesBackwardOp,
                         GwSortApproxOp)

@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 // Which sequences count on both sides, and the factor of their sum: scale[0]; scale[1] is their number.
 struct ActivePairs {
@@ -194,6 +195,7 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_PART(gld, gld_loss, GldLossOp, InfiGFusionLossOp)
 }  // namespace logitcore

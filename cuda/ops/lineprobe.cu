@@ -6,6 +6,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 // Largest logit; NaN where the row has no distribution.
 LGC_DEVICE double topOf(Rows<2>& rows) { return finiteOrNan(rangeOf(rows, 0).high); }
@@ -301,6 +302,7 @@ struct LinearHeadJvpOp : LinearHeadJvp {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(lineprobe, PartitionZeroRadiusOp, LinearHeadJvpOp, TiltedKlOp, LineLossOp)
 }  // namespace logitcore

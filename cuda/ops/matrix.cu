@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct MatmulOp : Matmul {
   static void run(DeviceCall& call) {
@@ -24,6 +25,7 @@ struct MatmulOp : Matmul {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(matrix, MatmulOp)
 }  // namespace logitcore

@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 LGC_DEVICE double spreadOf(Rows<1>& rows) {
   const Range range = rangeOf(rows, 0);
@@ -226,6 +227,7 @@ struct ActivationRadiusOp : ActivationRadius {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(radius, ConvergenceRadiusOp, MarginRadiusOp, RadiusControllerOp, ElementOp<FiniteDifferenceJvp>, LogitGapRadiusOp,
                         ActivationRadiusOp)

@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct TopKOp : TopK {
   static void run(DeviceCall& call) {
@@ -57,6 +58,7 @@ struct SortOp : Sort {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(selection, RowLossOp<NllLoss>, TopKOp, ArgsortOp, SortOp)
 }  // namespace logitcore

@@ -3,6 +3,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 // scale[0]: the factor of the sum over rows; scale[1]: the rows that count.
 struct CountedRows {
@@ -143,6 +144,7 @@ struct UldSequenceLossOp : UldSequenceLoss {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(uld, UldLossOp, UldSequenceLossOp)
 }  // namespace logitcore

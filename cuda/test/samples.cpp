@@ -84,7 +84,7 @@ void Sample::fill(Array& a, const Input& in, size_t columns, unsigned seed) {
     for (size_t i = 0; i < a.length; ++i) {
       const double u = share(random);
       // A row in eight is left out, where there is the option.
-      a.integers[i] = u < 0.125 ? -100 : static_cast<int32_t>(share(random) * static_cast<double>(host_.columns));
+      a.integers[i] = u < 0.125 && plan_.ignoreIndex >= 0 ? -100 : static_cast<int32_t>(share(random) * static_cast<double>(host_.columns));
       if (in.kind == Kind::mark && u >= 0.125) a.integers[i] = 0;
       if (in.kind == Kind::mask) a.integers[i] = u >= 0.125;
       if (in.kind == Kind::sign) a.integers[i] = u < 0.5 ? 1 : -1;

@@ -84,8 +84,8 @@ const typesOf = (record: OpRecord): readonly Storage[] =>
   record.inputs.some(({ dims }) => hasClasses(dims)) ? storages : ['f32'];
 
 const fewRows = [...short, ...long].map((columns): Size => [rowsOf(columns), columns]);
-// For these the build for the CPU would take minutes: a search sweeps each row some hundreds of times, and a product of rows with each
-// other has a block of threads for every 64 by 64 of them.
+// For these the build for the CPU would take minutes: a search sweeps each row some hundreds of times, and a product has a block of
+// threads for every 64 by 64 of its entries.
 const searched = (rows: number, columns: number) =>
   rows * columns < 3000 && (columns < 9 || columns % 3 === 2);
 const multiplied = (rows: number, columns: number) => rows <= 1000 && columns < 5000;
@@ -93,7 +93,9 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   partitionZeroRadius: searched,
   batchCorrelation: multiplied,
   classCorrelation: multiplied,
-  // Ten products of either kind.
+  headForces: multiplied,
+  // A block a class, and ten products of either kind.
+  headConflict: searched,
   multiLevelKd: searched,
 };
 const sizesFor = ({ name }: OpRecord, sizes: readonly Size[]): readonly Size[] =>

@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 template <class D> Sequences sequencesOf(const DeviceCall& call) {
   return {call.dims['b'], call.dims['t'], rowMarks<D>(call), ignoreIndexOf<D>(call)};
@@ -100,7 +101,7 @@ template <class L> struct PolicyRow {
     WideSoftmax s[2];
     wideSoftmax<2>(
         rows, scale,
-        [&](const float(&x)[3], double* v) {
+        [&](int, const float(&x)[3], double* v) {
           v[0] = static_cast<double>(x[0]);
           v[1] = of.teacher(x);
         },
@@ -165,7 +166,7 @@ struct AlignDistilRow {
       WideSoftmax s[2];
       wideSoftmax<2>(
           rows, one,
-          [](const float(&x)[3], double* v) {
+          [](int, const float(&x)[3], double* v) {
             v[0] = static_cast<double>(x[1]);
             v[1] = static_cast<double>(x[2]);
           },
@@ -266,6 +267,7 @@ struct AlignDistilStatsOp : AlignDistilStats {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(alignment, AlignDistilTeacherOp, DpoTokenRewardOp, AlignDistilLossOp, RlhfTokenLossOp, AlignDistilStatsOp)
 }  // namespace logitcore

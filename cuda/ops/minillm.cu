@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct IsKept {
   const int32_t* mask;
@@ -164,6 +165,7 @@ struct MinillmAdvantagesOp : MinillmAdvantages {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(minillm, ElementOp<MixturePolicyWeights>, MinillmPolicyLossOp, MinillmAdvantagesOp)
 }  // namespace logitcore

@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 // Entries of -Infinity do not count. Moments are taken in double around the largest entry, as on the CPU.
 struct MonitoredRow {
@@ -82,6 +83,7 @@ struct OutputLogitStatsOp : OutputLogitStats {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(monitors, OutputLogitStatsOp)
 }  // namespace logitcore

@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct Square {
   const float* x;
@@ -24,6 +25,7 @@ struct RmsOp : Rms {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(normalization, RowSweepOp<QkLayerNorm>, RowSweepOp<QkLayerNormBackward>, RowSweepOp<RmsRescale>,
                         RowSweepOp<RmsRescaleBackward>, RmsOp)

@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 // A step of one parameter, and the squares of gradient, update and parameter.
 struct AdamTerm {
@@ -39,6 +40,7 @@ struct AdamWStepOp : AdamWStep {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(optimizer, AdamWStepOp)
 }  // namespace logitcore

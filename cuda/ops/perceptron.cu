@@ -4,6 +4,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 // Labels of +1 and -1. Another one is NaN, and the call has failed.
 struct Signs {
@@ -395,6 +396,7 @@ struct SeparationStatsOp : SeparationStats {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(perceptron, BinaryLogisticLossOp, LogisticRegressionOp, LogisticGdStepOp, BatchPerceptronStepOp, PerceptronStepOp,
                         SeparationStatsOp)

@@ -5,6 +5,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct ScaleRow {
   float *derivative, *cosine;
@@ -130,6 +131,7 @@ struct SoftmaxCollapseOp : SoftmaxCollapse {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(stablemax, RowSweepOp<StableMax>, RowSweepOp<LogStableMax>, RowSweepOp<StableMaxBackward>,
                         RowSweepOp<LogStableMaxBackward>, RowSweepOp<StableMaxCrossEntropy>, LogitScaleDerivativeOp, PerpGradOp,

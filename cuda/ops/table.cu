@@ -20,6 +20,7 @@
   X(monitors)                        \
   X(optimizer)                       \
   X(perceptron)                      \
+  X(quantization)                    \
   X(distillation)                    \
   X(heads)                           \
   X(alignment)                       \

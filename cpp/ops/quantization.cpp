@@ -1,163 +1,102 @@
 #include "quantization.h"
 
 #include "../engine/family.h"
+#include "../engine/row_wide.h"
 #include "guidance.h"
-#include "weight_moments.h"
+#include "weight_layers.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr Input kTensor{"x", "m,*"}, kUpstream{"gradOut", "m,*", Kind::real, Domain::gradient};
-constexpr Input kScaleTable{"scale", "g,B", Kind::real, Domain::positive}, kOffsetTable{"offset", "g,B", Kind::real, Domain::any, true};
-constexpr Input kBitList{"bitList", "B", Kind::numbers, Domain::any, true, true};
-constexpr Option kBits = between(integer("bits", 8), 1, 31), kAllPositive = boolean("allPositive");
-constexpr Option kEps = atLeast(number("eps", 1e-6), 0);
-constexpr double kUsualBits[] = {2, 3, 4, 5, 6, 7, 8};
-
-inline const void* inputNamed(const Call& call, const char* name) { return call.inputs[inputIndex(*call.record, name)]; }
-
-// Column of the width in the table, -1 if the list does not have it.
-inline int columnOf(const Call& call) {
-  const double bits = call.options[optionIndex(*call.record, "bits")];
-  const double* list = static_cast<const double*>(inputNamed(call, "bitList"));
-  for (size_t k = 0; k < call.dims['B']; ++k)
-    if ((list ? list : kUsualBits)[k] == bits) return static_cast<int>(k);
-  return -1;
+// A NaN has no code: 0.
+LGC_FN void storeCodes(int32_t* p, f64x8 code, size_t count) {
+  double lane[8];
+  store(lane, select(isNan(code), broadcast<f64x8>(0), code));
+  for (size_t k = 0; k < count; ++k) p[k] = static_cast<int32_t>(lane[k]);
 }
 
-inline bool checkTableRows(Call& call) {
-  const size_t rows = call.dims['g'], channels = call.dims['m'];
-  if (rows == 1 || rows == channels) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "scale has %.0f rows, expected 1 or %.0f, one for each slice of x",
-                     static_cast<double>(rows), static_cast<double>(channels));
-  return false;
-}
-
-inline bool checkElastic(Call& call) {
-  if (!checkTableRows(call)) return false;
-  const double* list = static_cast<const double*>(inputNamed(call, "bitList"));
-  const size_t width = call.dims['B'];
-  if (!list && width != 7) {
-    __builtin_snprintf(call.error, sizeof call.error, "scale has %.0f columns, expected 7, one for each of the widths 2 to 8 (bitList)",
-                       static_cast<double>(width));
-    return false;
-  }
-  for (size_t k = 0; list && k < width; ++k)
-    if (!(list[k] >= 1 && list[k] <= 64 && list[k] == floor(list[k]))) {
-      __builtin_snprintf(call.error, sizeof call.error, "options.bitList[%.0f] is %.9g, expected an integer in [1, 64]",
-                         static_cast<double>(k), list[k]);
-      return false;
-    }
-  const int column = columnOf(call);
-  if (column < 0) {
-    __builtin_snprintf(call.error, sizeof call.error, "options.bits is %.0f, expected one of %s",
-                       call.options[optionIndex(*call.record, "bits")], list ? "options.bitList" : "2, 3, 4, 5, 6, 7, 8 (bitList)");
-    return false;
-  }
-  if (call.options[optionIndex(*call.record, "eps")] != 0) return true;
-  const void* scale = inputNamed(call, "scale");
-  for (size_t k = 0; k < call.dims['g']; ++k)
-    if (numberAt(scale, call.isDouble, k * width + static_cast<size_t>(column)) == 0) {
-      __builtin_snprintf(call.error, sizeof call.error, "scale[%.0f] is 0, expected another number where options.eps is 0",
-                         static_cast<double>(k * width + static_cast<size_t>(column)));
-      return false;
-    }
-  return true;
-}
-
-inline bool checkAffine(Call& call) {
-  if (!checkTableRows(call)) return false;
-  const void* scale = inputNamed(call, "scale");
-  for (size_t k = 0; k < call.dims['g']; ++k)
-    if (numberAt(scale, call.isDouble, k) == 0) {
-      __builtin_snprintf(call.error, sizeof call.error, "scale[%.0f] is 0, expected another number", static_cast<double>(k));
-      return false;
-    }
-  return true;
-}
-
-template <class T> struct ElasticTable {
-  const T* scale;
-  const T* offset;
-  size_t width, column;
-  double eps;
-  Levels levels;
-  explicit ElasticTable(const Call& call)
-      : scale(static_cast<const T*>(inputNamed(call, "scale"))),
-        offset(static_cast<const T*>(inputNamed(call, "offset"))),
-        width(call.dims['B']),
-        column(static_cast<size_t>(columnOf(call))),
-        eps(call.options[optionIndex(*call.record, "eps")]),
-        levels(levelsOf(call.options[optionIndex(*call.record, "bits")], call.options[optionIndex(*call.record, "allPositive")] != 0)) {}
-  ElasticStep operator()(size_t group) const {
-    const size_t at = group * width + column;
-    return {abs(static_cast<double>(scale[at])) + eps, offset ? static_cast<double>(offset[at]) : 0.0, levels};
+// Groups of consecutive values, in pieces of a fixed length.
+struct GroupPieces : Groups {
+  size_t pieces;  // a group
+  explicit GroupPieces(const Call& call) : Groups(call), pieces((length + kChunk - 1) / kChunk) {}
+  // body(group, begin, end, piece)
+  template <class F> void run(Call& call, F&& body) const {
+    parallel(call, count * pieces, rowGrain(length < kChunk ? length : kChunk), [&](size_t first, size_t last) {
+      for (size_t k = first; k < last; ++k) {
+        const size_t group = k / pieces, start = k % pieces * kChunk, rest = length - start;
+        body(group, group * length + start, group * length + start + (rest < kChunk ? rest : kChunk), k);
+      }
+    });
   }
 };
 
-template <class T> struct AffineTable {
-  const T* scale;
-  const T* zeroPoint;
-  Levels levels;
-  explicit AffineTable(const Call& call)
-      : scale(static_cast<const T*>(inputNamed(call, "scale"))),
-        zeroPoint(static_cast<const T*>(inputNamed(call, "zeroPoint"))),
-        levels(levelsOf(call.options[optionIndex(*call.record, "bits")], true)) {}
-  AffineStep operator()(size_t group) const {
-    return {abs(static_cast<double>(scale[group])), static_cast<double>(zeroPoint[group]), levels};
-  }
-};
-
-// What multiplies the gradients of steps: 1 / sqrt(N levels), 1, or the number given.
-inline double gradFactor(double number, bool lsq, size_t length, double levels) {
-  if (number == number) return number;
-  const double n = static_cast<double>(length) * levels;
-  return lsq ? (n > 0 ? 1 / sqrt(n) : 0.0) : 1.0;
+// out and codes.
+template <class T, class Step> void quantize(Call& call, const GroupPieces& groups, const T* x, T* out, int32_t* codes, Step&& stepOf) {
+  groups.run(call, [&](size_t group, size_t begin, size_t end, size_t) {
+    const auto step = stepOf(group);
+    for (size_t i = begin; i < end; i += kWide) {
+      const size_t count = end - i < kWide ? end - i : kWide;
+      const f64x8 code = step.of(readWide(x + i, count)).code;
+      storeCodes(codes + i, step.stored(code), count);
+      writeWide(out + i, step.output(code), count);
+    }
+  });
 }
 
-struct ElasticFakeQuantize {
-  static constexpr Record record{"elasticFakeQuantize",
-                                 "eq-net",
-                                 {kTensor, kScaleTable, kOffsetTable, kBitList},
-                                 {kBits, kAllPositive, kEps},
-                                 {inPlace(array("out", "m,*"), "x"), array("codes", "m,*", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &checkElastic};
+// gradX, and of each group sums[0] = sum gradOut (code - (inside ? value : 0)), sums[1] = sum of gradOut not inside. False if memory
+// ran out.
+template <class T, class Step>
+bool quantizeBackward(Call& call, const GroupPieces& groups, const T* x, const T* gradOut, T* gradX, double* sums, Step&& stepOf) {
+  const size_t pieces = groups.count * groups.pieces;
+  Scratch<double> partial(call, 2 * pieces);
+  if (!partial) return false;
+  double* part = partial;
+  groups.run(call, [&](size_t group, size_t begin, size_t end, size_t piece) {
+    const auto step = stepOf(group);
+    const f64x8 zero = broadcast<f64x8>(0);
+    f64x8 scale = zero, offset = zero;
+    for (size_t i = begin; i < end; i += kWide) {
+      const size_t count = end - i < kWide ? end - i : kWide;
+      const f64x8 g = readWide(gradOut + i, count);
+      const Quantized<f64x8> q = step.of(readWide(x + i, count));
+      const auto in = firstLanes<f64x8>(static_cast<int>(count));
+      scale = scale + select(in, g * q.stepSlope(), zero);
+      offset = offset + select(q.inside | !in, zero, g);
+      writeWide(gradX + i, select(q.inside, g, zero), count);
+    }
+    part[piece] = sum(scale);
+    part[pieces + piece] = sum(offset);
+  });
+  for (size_t k = 0; k < groups.count; ++k) {
+    sums[2 * k] = orderedSum(part + k * groups.pieces, groups.pieces);
+    sums[2 * k + 1] = orderedSum(part + pieces + k * groups.pieces, groups.pieces);
+  }
+  return true;
+}
 
+struct ElasticFakeQuantizeOp : ElasticFakeQuantize {
   template <class T> static void run(Call& call) {
-    quantize(call, Groups(call, call.dims['g']), LGC_INPUT(T, call, x), LGC_OUTPUT(T, call, out), LGC_OUTPUT(int32_t, call, codes),
+    quantize(call, GroupPieces(call), LGC_INPUT(T, call, x), LGC_OUTPUT(T, call, out), LGC_OUTPUT(int32_t, call, codes),
              ElasticTable<T>(call));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct ElasticFakeQuantizeBackward {
-  static constexpr Record record{
-      "elasticFakeQuantizeBackward",
-      "eq-net",
-      {kTensor, kUpstream, kScaleTable, kOffsetTable, kBitList},
-      {kBits, kAllPositive, kEps, choice("scaleGradFactor", "lsq,none"), optionalNumber("scaleGradFactor")},
-      {inPlace(array("gradX", "m,*"), "gradOut"), array("gradScale", "g,B"), when(array("gradOffset", "g,B"), "offset")},
-      false,
-      nullptr,
-      &checkElastic};
-
+struct ElasticFakeQuantizeBackwardOp : ElasticFakeQuantizeBackward {
   template <class T> static void run(Call& call) {
-    const Groups groups(call, call.dims['g']);
+    const GroupPieces groups(call);
     const ElasticTable<T> table(call);
     T* gradScale = LGC_OUTPUT(T, call, gradScale);
     T* gradOffset = LGC_OUTPUT(T, call, gradOffset);
-    Scratch<double> sums(call, 2 * groups.groups);
+    Scratch<double> sums(call, 2 * groups.count);
     if (!sums || !quantizeBackward(call, groups, LGC_INPUT(T, call, x), LGC_INPUT(T, call, gradOut), LGC_OUTPUT(T, call, gradX),
                                    static_cast<double*>(sums), table))
       return;
-    constexpr int at = optionIndex(record, "scaleGradFactor");
-    const double factor = gradFactor(call.options[at + 1], call.options[at] == 0, groups.length, table.levels.most);
-    const size_t size = groups.groups * table.width * sizeof(T);
+    const double factor = factorOf(call, groups, table.levels);
+    const size_t size = groups.count * table.width * sizeof(T);
     __builtin_memset(static_cast<void*>(gradScale), 0, size);
     if (gradOffset) __builtin_memset(static_cast<void*>(gradOffset), 0, size);
-    for (size_t k = 0; k < groups.groups; ++k) {
+    for (size_t k = 0; k < groups.count; ++k) {
       const size_t cell = k * table.width + table.column;
       gradScale[cell] = static_cast<T>(factor * signOf(static_cast<double>(table.scale[cell])) * sums[2 * k]);
       if (gradOffset) gradOffset[cell] = static_cast<T>(factor * sums[2 * k + 1]);
@@ -166,111 +105,47 @@ struct ElasticFakeQuantizeBackward {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-constexpr Input kScales{"scale", "g", Kind::real, Domain::positive}, kZeroPoints{"zeroPoint", "g"};
-
-struct AffineFakeQuantize {
-  static constexpr Record record{"affineFakeQuantize",
-                                 "eq-net",
-                                 {kTensor, kScales, kZeroPoints},
-                                 {kBits},
-                                 {inPlace(array("out", "m,*"), "x"), array("codes", "m,*", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &checkAffine};
-
+struct AffineFakeQuantizeOp : AffineFakeQuantize {
   template <class T> static void run(Call& call) {
-    quantize(call, Groups(call, call.dims['g']), LGC_INPUT(T, call, x), LGC_OUTPUT(T, call, out), LGC_OUTPUT(int32_t, call, codes),
+    quantize(call, GroupPieces(call), LGC_INPUT(T, call, x), LGC_OUTPUT(T, call, out), LGC_OUTPUT(int32_t, call, codes),
              AffineTable<T>(call));
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct AffineFakeQuantizeBackward {
-  static constexpr Record record{"affineFakeQuantizeBackward",
-                                 "eq-net",
-                                 {kTensor, kUpstream, kScales, kZeroPoints},
-                                 {kBits, choice("scaleGradFactor", "none,lsq"), optionalNumber("scaleGradFactor")},
-                                 {inPlace(array("gradX", "m,*"), "gradOut"), array("gradScale", "g")},
-                                 false,
-                                 nullptr,
-                                 &checkAffine};
-
+struct AffineFakeQuantizeBackwardOp : AffineFakeQuantizeBackward {
   template <class T> static void run(Call& call) {
-    const Groups groups(call, call.dims['g']);
+    const GroupPieces groups(call);
     const AffineTable<T> table(call);
     T* gradScale = LGC_OUTPUT(T, call, gradScale);
-    Scratch<double> sums(call, 2 * groups.groups);
+    Scratch<double> sums(call, 2 * groups.count);
     if (!sums || !quantizeBackward(call, groups, LGC_INPUT(T, call, x), LGC_INPUT(T, call, gradOut), LGC_OUTPUT(T, call, gradX),
                                    static_cast<double*>(sums), table))
       return;
-    constexpr int at = optionIndex(record, "scaleGradFactor");
-    const double factor = gradFactor(call.options[at + 1], call.options[at] == 1, groups.length, table.levels.most + 1);
-    for (size_t k = 0; k < groups.groups; ++k)
+    const double factor = factorOf(call, groups, table.levels);
+    for (size_t k = 0; k < groups.count; ++k)
       gradScale[k] = static_cast<T>(factor * signOf(static_cast<double>(table.scale[k])) * sums[2 * k]);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-// The step whose rounding leaves the least mean |error|^p, of ranges shrunk step by step.
-struct InitQuantScale {
-  static bool shrinks(Call& call) {
-    const double steps = LGC_OPTION(call, steps), shrink = LGC_OPTION(call, shrink);
-    if (steps * shrink <= 1) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "options.steps times options.shrink is %.9g, expected at most 1", steps * shrink);
-    return false;
-  }
-  static constexpr Record record{"initQuantScale",
-                                 "eq-net",
-                                 {kTensor},
-                                 {kBits, boolean("symmetric", true), boolean("perChannel"), kAllPositive, above(number("p", 2.4), 0),
-                                  between(integer("steps", 80), 1, 2147483647.0), atLeast(number("shrink", 0.01), 0)},
-                                 {array("scale", "m?perChannel"), array("offset", "m?perChannel"), array("score", "m?perChannel"),
-                                  array("index", "m?perChannel", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &shrinks};
-
-  struct Found {
-    double scale = 1, offset = 0, score = 0, index = -1;
-  };
-  struct Search {
-    Levels levels;
-    bool symmetric, allPositive;
-    double p, shrink;
-    int steps;
-    // sumOf(term) adds term(lanes) over the group.
-    template <class F> Found run(double least, double most, double count, F&& sumOf) const {
-      Found best;
-      const double largest = abs(least) > abs(most) ? abs(least) : abs(most);
-      for (int i = 0; i < steps && count > 0; ++i) {
-        const double f = fma(-static_cast<double>(i), shrink, 1.0);
-        const double high = f * (symmetric ? largest : most), low = symmetric ? (allPositive ? 0.0 : -high) : f * least;
-        const double step = (high - low) / (levels.most - levels.least);
-        if (step <= 0) continue;
-        const ElasticStep quantizer{step, symmetric ? 0.0 : fma(-step, levels.least, low), levels};
-        const double score =
-            sumOf([&](f64x8 x) LGC_LAMBDA { return pow(abs(x - quantizer.output(quantizer.of(x).code)), broadcast<f64x8>(p)); }) / count;
-        if (best.index >= 0 && !(score < best.score)) continue;
-        best = {step, quantizer.offset, score, static_cast<double>(i)};
-        if (score != score) {
-          best.index = -1;
-          return best;
-        }
-      }
-      if (best.index >= 0 && allPositive && !symmetric) best.offset = -1e-9;
-      return best;
+struct InitQuantScaleOp : InitQuantScale {
+  // sumOf(term) adds term(lanes) over the group.
+  template <class F> static Found search(const InitQuantScale& d, double least, double most, double count, F&& sumOf) {
+    Found best;
+    for (int i = 0; i < d.steps && count > 0 && !best.ended; ++i) {
+      const ElasticStep quantizer = d.quantizer(i, least, most);
+      if (quantizer.step <= 0) continue;
+      d.consider(i, quantizer, sumOf([&](f64x8 x) LGC_LAMBDA { return d.term(quantizer, x); }) / count, best);
     }
-  };
+    d.finish(best);
+    return best;
+  }
 
   template <class T> static void run(Call& call) {
     const size_t channels = call.dims['m'], total = channels * call.dims['*'];
     const bool perChannel = LGC_OPTION(call, perChannel) != 0;
-    const Search search{levelsOf(LGC_OPTION(call, bits), LGC_OPTION(call, allPositive) != 0),
-                        LGC_OPTION(call, symmetric) != 0,
-                        LGC_OPTION(call, allPositive) != 0,
-                        LGC_OPTION(call, p),
-                        LGC_OPTION(call, shrink),
-                        static_cast<int>(LGC_OPTION(call, steps))};
+    const InitQuantScale d(call);
     const T* x = LGC_INPUT(T, call, x);
     const auto store = [&](size_t group, const Found& f) {
       LGC_OUTPUT(T, call, scale)[group] = static_cast<T>(f.scale);
@@ -285,9 +160,9 @@ struct InitQuantScale {
           const T* row = x + k * length;
           double least = 0, most = 0;
           rangeOf(row, length, least, most);
-          store(k, search.run(least, most, static_cast<double>(length), [&](auto&& term) {
-            return rowSumWide(length, [&](size_t i, size_t count) LGC_LAMBDA { return term(readWide(row + i, count)); });
-          }));
+          store(k, search(d, least, most, static_cast<double>(length), [&](auto&& term) {
+                  return rowSumWide(length, [&](size_t i, size_t count) LGC_LAMBDA { return term(readWide(row + i, count)); });
+                }));
         }
       });
       return;
@@ -295,7 +170,7 @@ struct InitQuantScale {
     double least = 0, most = 0;
     rangeOf(x, total, least, most);
     bool ok = true;
-    const Found found = search.run(least, most, static_cast<double>(total), [&](auto&& term) {
+    const Found found = search(d, least, most, static_cast<double>(total), [&](auto&& term) {
       double sum = 0;
       ok = ok && sumOver<double, 1>(call, total, &sum,
                                     [&](size_t i, size_t count, f64x8* out) LGC_LAMBDA { out[0] = term(readWide(x + i, count)); });
@@ -320,7 +195,72 @@ struct InitQuantScale {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
+struct GroupProgressiveGuidanceOp : GroupProgressiveGuidance {
+  // `teacher` is null in the first plane.
+  template <class T> static double row(const GroupProgressiveGuidance& d, const T* x, size_t c, size_t y, const WideSoftmax& own,
+                                       const T* teacher, const WideSoftmax& guide, T* grad) {
+    const WideRow<T> z{x}, t{teacher ? teacher : x};
+    GuidedRow r(d, teacher != nullptr);
+    r.own = own;
+    r.guide = guide;
+    r.hard = d.temperature == 1 ? own : wideSoftmax(c, 1, z);
+    double divergence = 0;
+    if (r.soft != 0)
+      divergence = rowSumWide(c, [&](size_t i, size_t count) LGC_LAMBDA { return r.divergenceTerm(z(i, count), t(i, count)); });
+    for (size_t i = 0; grad && i < c; i += kWide) {
+      const size_t count = c - i < kWide ? c - i : kWide;
+      const f64x8 v = z(i, count);
+      f64x8 p = broadcast<f64x8>(0);
+      if (r.labels != 0) {
+        p = r.probability(v);
+        if (y >= i && y - i < kWide) p = withLane(p, static_cast<int>(y - i), r.atTarget(y, get(p, static_cast<int>(y - i))));
+      }
+      writeWide(grad + i, r.gradient(p, v, t(i, count)), count);
+    }
+    return r.loss(static_cast<double>(x[y]), divergence);
+  }
+
+  template <class T> static void run(Call& call) {
+    const GroupProgressiveGuidance d(call);
+    const size_t planes = call.dims['g'], n = call.rows, c = call.columns;
+    const T* logits = LGC_INPUT(T, call, logits);
+    const int32_t* targets = LGC_INPUT(int32_t, call, targets);
+    const int32_t ignore = ignoreIndexOf<GroupProgressiveGuidance>(call);
+    T* losses = LGC_OUTPUT(T, call, losses);
+    T* grad = LGC_OUTPUT(T, call, gradLogits);
+    Scratch<double> values(call, planes * n);
+    if (!values) return;
+    double* v = values;
+    parallel(call, n, rowGrain(planes * c), [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        if (targets[i] == ignore) {
+          for (size_t k = 0; grad && k < planes; ++k) __builtin_memset(static_cast<void*>(grad + (k * n + i) * c), 0, c * sizeof(T));
+          continue;
+        }
+        // From the last plane down: a gradient written over the logits is of a plane that guides no other any more.
+        WideSoftmax own{};
+        for (size_t k = planes; k-- > 0;) {
+          const T* x = logits + (k * n + i) * c;
+          const T* teacher = k ? x - n * c : nullptr;
+          if (k + 1 == planes) own = wideSoftmax(c, 1 / d.temperature, WideRow<T>{x});
+          const WideSoftmax guide = teacher ? wideSoftmax(c, 1 / d.temperature, WideRow<T>{teacher}) : own;
+          v[k * n + i] = row(d, x, c, static_cast<size_t>(targets[i]), own, teacher, guide, grad ? grad + (k * n + i) * c : grad);
+          own = guide;
+        }
+      }
+    });
+    double total = 0;
+    for (size_t k = 0; k < planes; ++k) {
+      const double loss = d.scale * orderedSum(v + k * n, n);
+      losses[k] = static_cast<T>(loss);
+      total += loss;
+    }
+    LGC_NUMBER(call, loss) = total;
+  }
+  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
+};
+
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(quantization, ElasticFakeQuantize, ElasticFakeQuantizeBackward, AffineFakeQuantize, AffineFakeQuantizeBackward,
-                 InitQuantScale, WeightMoments, WdrLoss, GroupProgressiveGuidance)
+LOGITCORE_FAMILY(quantization, ElasticFakeQuantizeOp, ElasticFakeQuantizeBackwardOp, AffineFakeQuantizeOp, AffineFakeQuantizeBackwardOp,
+                 InitQuantScaleOp, WeightMomentsOp, WdrLossOp, GroupProgressiveGuidanceOp)
 }  // namespace logitcore

@@ -1,7 +1,6 @@
 // Mean, deviation, skewness and kurtosis of the weights of every layer, and the loss that makes them uniform-like (Xu et al. 2023,
 // arXiv 2308.07650).
 #pragma once
-#include "../engine/wide.h"
 #include "softmax.h"
 
 namespace logitcore {
@@ -10,128 +9,11 @@ namespace LOGITCORE_LEVEL {
 constexpr Input kWeights{"weights", "n"}, kSegments = optionInput("segments", "l+1", Domain::any, Kind::mark);
 constexpr Option kDdof = between(integer("ddof", 1), 0, 1);
 
+// From the first weight, so that a constant layer has deviation 0 and a far mean costs no digits.
 struct LayerMoments {
   double first, shift, sd, skewness, kurtosis;  // the mean is first + shift
-};
-
-// The layers of a flat array of weights, in pieces of a fixed length.
-template <class T> struct Layers {
-  Call& call;
-  const T* weights;
-  const int32_t* segments;
-  size_t n, count, pieces;
-  double ddof;
-  Scratch<LayerMoments> moments;
-  Scratch<size_t> firstPiece, layerOf;
-  Scratch<double> partial;
-  bool ready = false;
-
-  static size_t mostPieces(const Call& call) {
-    const size_t layers = call.dims['l'] ? call.dims['l'] : 1;
-    return call.dims['n'] / kChunk + layers;
-  }
-  explicit Layers(Call& k)
-      : call(k),
-        weights(static_cast<const T*>(k.inputs[inputIndex(*k.record, "weights")])),
-        segments(static_cast<const int32_t*>(k.inputs[inputIndex(*k.record, "segments")])),
-        n(k.dims['n']),
-        count(segments ? k.dims['l'] : 1),
-        pieces(0),
-        ddof(k.options[optionIndex(*k.record, "ddof")]),
-        moments(k, count),
-        firstPiece(k, count + 1),
-        layerOf(k, mostPieces(k)),
-        partial(k, 2 * mostPieces(k)) {
-    if (!moments || !firstPiece || !layerOf || !partial || !covers()) return;
-    for (size_t l = 0; l < count; ++l) {
-      firstPiece[l] = pieces;
-      for (size_t i = begin(l); i < begin(l + 1); i += kChunk) layerOf[pieces++] = l;
-    }
-    firstPiece[count] = pieces;
-    ready = true;
-    measure();
-  }
-
-  size_t begin(size_t l) const { return segments ? static_cast<size_t>(segments[l]) : l ? n : 0; }
-  double size(size_t l) const { return static_cast<double>(begin(l + 1) - begin(l)); }
-
-  // Offsets decide what memory is read, so they are checked where no other thread can change them any more.
-  bool covers() {
-    if (!segments) return true;
-    int32_t before = 0;
-    for (size_t l = 0; l <= count; ++l) {
-      const double at = static_cast<double>(segments[l]), end = static_cast<double>(n);
-      if (segments[l] < before || at > end || (l == 0 && at != 0) || (l == count && at != end)) {
-        const double low = l == count ? end : before, high = l == 0 ? 0.0 : end;
-        __builtin_snprintf(call.error, sizeof call.error, "options.segments[%.0f] is %.0f, expected an offset in [%.0f, %.0f]",
-                           static_cast<double>(l), at, low, high);
-        return false;
-      }
-      before = segments[l];
-    }
-    return true;
-  }
-
-  // body(layer, begin, end, piece) over all pieces.
-  template <class F> void over(F&& body) {
-    const size_t* layers = layerOf;
-    const size_t* firsts = firstPiece;
-    parallel(call, pieces, rowGrain(pieces ? n / pieces : 0), [&](size_t from, size_t to) {
-      for (size_t k = from; k < to; ++k) {
-        const size_t l = layers[k], start = begin(l) + (k - firsts[l]) * kChunk, stop = begin(l + 1);
-        body(l, start, stop - start < kChunk ? stop : start + kChunk, k);
-      }
-    });
-  }
-  // Sums of K terms(layer, weights - first weight of the layer, out), then fold(layer, sums).
-  template <int K, class F, class G> void sums(F&& terms, G&& fold) {
-    double* part = partial;
-    over([&](size_t l, size_t from, size_t to, size_t piece) {
-      f64x8 acc[K];
-      for (int k = 0; k < K; ++k) acc[k] = broadcast<f64x8>(0);
-      const double first = moments[l].first;
-      for (size_t i = from; i < to; i += kWide) {
-        const size_t lanes_ = to - i < kWide ? to - i : kWide;
-        f64x8 term[K];
-        terms(l, readWide(weights + i, lanes_) - first, term);
-        for (int k = 0; k < K; ++k) acc[k] = acc[k] + select(firstLanes<f64x8>(static_cast<int>(lanes_)), term[k], broadcast<f64x8>(0));
-      }
-      for (int k = 0; k < K; ++k) part[static_cast<size_t>(k) * pieces + piece] = sum(acc[k]);
-    });
-    for (size_t l = 0; l < count; ++l) {
-      double total[K];
-      for (int k = 0; k < K; ++k)
-        total[k] = orderedSum(part + static_cast<size_t>(k) * pieces + firstPiece[l], firstPiece[l + 1] - firstPiece[l]);
-      fold(l, total);
-    }
-  }
-
-  // From the first weight, so that a constant layer has deviation 0 and a far mean costs no digits.
-  void measure() {
-    LayerMoments* m = moments;
-    for (size_t l = 0; l < count; ++l) m[l].first = size(l) > 0 ? static_cast<double>(weights[begin(l)]) : 0.0;
-    sums<1>([](size_t, f64x8 d, f64x8* term) { term[0] = d; },
-            [&](size_t l, const double* sum) { m[l].shift = sum[0] * reciprocalOrZero(size(l)); });
-    sums<1>(
-        [&](size_t l, f64x8 d, f64x8* term) {
-          d = d - m[l].shift;
-          term[0] = d * d;
-        },
-        [&](size_t l, const double* sum) { m[l].sd = size(l) > ddof ? sqrt(sum[0] / (size(l) - ddof)) : 0.0; });
-    sums<2>(
-        [&](size_t l, f64x8 d, f64x8* term) {
-          const f64x8 u = standardized(l, d), square = u * u;
-          term[0] = square * u;
-          term[1] = square * square;
-        },
-        [&](size_t l, const double* sum) {
-          m[l].skewness = sum[0] * reciprocalOrZero(size(l));
-          m[l].kurtosis = sum[1] * reciprocalOrZero(size(l));
-        });
-  }
-  LGC_FN f64x8 standardized(size_t l, f64x8 fromFirst) {
-    const LayerMoments& m = moments[l];
-    return m.sd == 0 ? broadcast<f64x8>(0) : (fromFirst - m.shift) / m.sd;
+  template <class W> LGC_FN W standardized(W fromFirst) const {
+    return sd == 0 ? broadcast<W>(0) : (fromFirst - broadcast<W>(shift)) / broadcast<W>(sd);
   }
 };
 
@@ -141,18 +23,6 @@ struct WeightMoments {
                                  {kWeights, kSegments},
                                  {kDdof},
                                  {array("mean", "l"), array("std", "l"), array("skewness", "l"), array("kurtosis", "l")}};
-
-  template <class T> static void run(Call& call) {
-    Layers<T> layers(call);
-    for (size_t l = 0; layers.ready && l < layers.count; ++l) {
-      const LayerMoments& m = layers.moments[l];
-      LGC_OUTPUT(T, call, mean)[l] = static_cast<T>(m.first + m.shift);
-      LGC_OUTPUT(T, call, std)[l] = static_cast<T>(m.sd);
-      LGC_OUTPUT(T, call, skewness)[l] = static_cast<T>(m.skewness);
-      LGC_OUTPUT(T, call, kurtosis)[l] = static_cast<T>(m.kurtosis);
-    }
-  }
-  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 // skewWeight mean_l (skewness - target)^2 + kurtWeight mean_l (kurtosis - target)^2
@@ -165,48 +35,28 @@ struct WdrLoss {
       {scalar("loss"), scalar("skewLoss"), scalar("kurtLoss"), array("skewness", "l"), array("kurtosis", "l"),
        gradient("gradWeights", "n", "weights")}};
 
-  template <class T> static void run(Call& call) {
-    Layers<T> layers(call);
-    if (!layers.ready) return;
-    const double skewTarget = LGC_OPTION(call, skewTarget), kurtTarget = LGC_OPTION(call, kurtTarget);
-    const double skewWeight = LGC_OPTION(call, skewWeight), kurtWeight = LGC_OPTION(call, kurtWeight);
-    const double share = reciprocalOrZero(static_cast<double>(layers.count));
-    double skew = 0, kurt = 0;
-    for (size_t l = 0; l < layers.count; ++l) {
-      const LayerMoments& m = layers.moments[l];
-      LGC_OUTPUT(T, call, skewness)[l] = static_cast<T>(m.skewness);
-      LGC_OUTPUT(T, call, kurtosis)[l] = static_cast<T>(m.kurtosis);
-      skew += square(m.skewness - skewTarget) * share;
-      kurt += square(m.kurtosis - kurtTarget) * share;
-    }
-    LGC_NUMBER(call, skewLoss) = skew;
-    LGC_NUMBER(call, kurtLoss) = kurt;
-    LGC_NUMBER(call, loss) = fma(skewWeight, skew, kurtWeight * kurt);
-    T* grad = LGC_OUTPUT(T, call, gradWeights);
-    if (!grad) return;
-    const double ddof = layers.ddof;
-    const T* weights = layers.weights;
-    layers.over([&](size_t l, size_t from, size_t to, size_t) {
-      const LayerMoments& m = layers.moments[l];
-      const double n = layers.size(l);
-      if (m.sd == 0) {
-        __builtin_memset(static_cast<void*>(grad + from), 0, (to - from) * sizeof(T));
-        return;
-      }
-      // d mean(u^r) / dw = r / (N sd) (u^(r-1) - m_(r-1) - m_r N u / (N - ddof)), with mean(u^2) = (N - ddof) / N.
-      const double third = 6 * skewWeight * share * (m.skewness - skewTarget) / (n * m.sd);
-      const double fourth = 8 * kurtWeight * share * (m.kurtosis - kurtTarget) / (n * m.sd);
-      const double stretch = n / (n - ddof), second = (n - ddof) / n;
-      for (size_t i = from; i < to; i += kWide) {
-        const size_t count = to - i < kWide ? to - i : kWide;
-        const f64x8 u = layers.standardized(l, readWide(weights + i, count) - m.first), squared = u * u;
-        const f64x8 skewSlope = squared - second - u * (m.skewness * stretch);
-        const f64x8 kurtSlope = squared * u - m.skewness - u * (m.kurtosis * stretch);
-        writeWide(grad + i, skewSlope * third + kurtSlope * fourth, count);
-      }
-    });
+  double skewTarget, kurtTarget, skewWeight, kurtWeight, ddof, share;
+  WdrLoss(const Call& call, size_t layers)
+      : skewTarget(LGC_OPTION(call, skewTarget)),
+        kurtTarget(LGC_OPTION(call, kurtTarget)),
+        skewWeight(LGC_OPTION(call, skewWeight)),
+        kurtWeight(LGC_OPTION(call, kurtWeight)),
+        ddof(LGC_OPTION(call, ddof)),
+        share(reciprocalOrZero(static_cast<double>(layers))) {}
+  LGC_FN double skewTerm(const LayerMoments& m) const { return square(m.skewness - skewTarget) * share; }
+  LGC_FN double kurtTerm(const LayerMoments& m) const { return square(m.kurtosis - kurtTarget) * share; }
+  LGC_FN double loss(double skew, double kurt) const { return fma(skewWeight, skew, kurtWeight * kurt); }
+  // By a weight of a layer of n that has a deviation.
+  // d mean(u^r) / dw = r / (N sd) (u^(r-1) - m_(r-1) - m_r N u / (N - ddof)), with mean(u^2) = (N - ddof) / N.
+  template <class W> LGC_FN W slope(const LayerMoments& m, double n, W fromFirst) const {
+    const double third = 6 * skewWeight * share * (m.skewness - skewTarget) / (n * m.sd);
+    const double fourth = 8 * kurtWeight * share * (m.kurtosis - kurtTarget) / (n * m.sd);
+    const double stretch = n / (n - ddof), second = (n - ddof) / n;
+    const W u = m.standardized(fromFirst), squared = u * u;
+    const W skewSlope = squared - broadcast<W>(second) - u * broadcast<W>(m.skewness * stretch);
+    const W kurtSlope = squared * u - broadcast<W>(m.skewness) - u * broadcast<W>(m.kurtosis * stretch);
+    return skewSlope * broadcast<W>(third) + kurtSlope * broadcast<W>(fourth);
   }
-  static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 }  // namespace LOGITCORE_LEVEL

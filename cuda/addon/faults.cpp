@@ -53,6 +53,7 @@ std::string faultText(unsigned long long word) {
   const Input& input = record.inputs[argument];
   const std::string name = std::string(record.name) + ": " + (input.fromOptions ? "options." : "") + input.name;
   if (input.kind == Kind::sign) return name + " holds a value other than 1 and -1";
+  if (input.kind == Kind::real) return name + " holds a number out of range";
   return name + " holds an index out of range" + (plans()[op].ignoreIndex >= 0 ? " that is not ignoreIndex" : "");
 }
 

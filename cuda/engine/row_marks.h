@@ -13,9 +13,11 @@ struct RowMarks {
   Faults faults;
 
   // The row's target; 0 where there is none.
-  template <int N> LGC_DEVICE unsigned read(Rows<N>& rows) const {
+  template <int N> LGC_DEVICE unsigned read(Rows<N>& rows) const { return read(rows, rows.row); }
+  // Where rows share their marks: the mark at `place`.
+  template <int N> LGC_DEVICE unsigned read(Rows<N>& rows, size_t place) const {
     if (!at || !rows.inside) return 0;
-    const int32_t mark = at[rows.row];
+    const int32_t mark = at[place];
     if (ignores && mark == ignore) {
       rows.fate = Fate::dropped;
       return 0;

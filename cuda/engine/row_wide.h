@@ -6,13 +6,13 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// Of K rows that are functions of the inputs' entries in a column: rowsOf(x, v) sets v[0] to v[K - 1].
+// Of K rows that are functions of the inputs' entries in a column: rowsOf(j, x, v) sets v[0] to v[K - 1].
 template <int K, int N, class F> LGC_DEVICE void wideSoftmax(Rows<N>& rows, const double (&scale)[K], F&& rowsOf, WideSoftmax (&out)[K]) {
   PlacedValue<double> top[K];
   for (int k = 0; k < K; ++k) top[k] = {-kInfinity, 0x7fffffffu};
   eachColumn(rows, [&](int j, const float(&x)[N]) {
     double v[K];
-    rowsOf(x, v);
+    rowsOf(j, x, v);
     LGC_UNROLL
     for (int k = 0; k < K; ++k)
       if (v[k] > top[k].value) top[k] = {v[k], static_cast<unsigned>(j)};
@@ -27,7 +27,7 @@ template <int K, int N, class F> LGC_DEVICE void wideSoftmax(Rows<N>& rows, cons
   double sums[K];
   sumColumnsWide(rows, sums, [&](int j, const float(&x)[N], double* t) {
     double v[K];
-    rowsOf(x, v);
+    rowsOf(j, x, v);
     LGC_UNROLL
     for (int k = 0; k < K; ++k) t[k] = static_cast<unsigned>(j) == top[k].index ? 0.0 : expFlush(out[k].shifted(v[k]));
   });
@@ -43,7 +43,7 @@ template <int K, int N> LGC_DEVICE void wideSoftmax(Rows<N>& rows, WideSoftmax (
   for (double& s : scale) s = 1;
   wideSoftmax<K>(
       rows, scale,
-      [](const float(&x)[N], double* v) {
+      [](int, const float(&x)[N], double* v) {
         for (int k = 0; k < K; ++k) v[k] = static_cast<double>(x[k]);
       },
       out);

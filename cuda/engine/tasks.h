@@ -1,5 +1,6 @@
 // Kernels for ops that are no loss of the engine's own forms. A task is a copyable struct of sizes and pointers; what it does is its
-// operator(), of which there is one a row, a block, an index or a call.
+// operator(), of which there is one a row, a block, an index or a call. Kernels are named after their tasks, which therefore stand in
+// unnamed namespaces: two files may have tasks of the same name.
 #pragma once
 #include "row_layout.h"
 #include "row_marks.h"
@@ -95,6 +96,18 @@ template <class Task> LGC_ROW_KERNEL(2) void taskBlocks(LGC_ARGUMENT Task task) 
 }
 template <class Task> void forBlocks(DeviceCall& call, size_t count, const Task& task) {
   launch(call, {count, kRowThreads, sizeof(TeamRoom)}, taskBlocks<Task>, task);
+}
+
+// task(item, inside, team): a team for each of `count` items of about `length` entries, several short ones a block. All threads of a
+// block come to all sums, also those whose item lies beyond the last (not inside).
+template <class Task> LGC_ROW_KERNEL(2) void taskTeams(size_t count, unsigned size, LGC_ARGUMENT Task task) {
+  Team team(size, 1, reinterpret_cast<TeamRoom*>(sharedMemory()));
+  const size_t item = static_cast<size_t>(blockIdx.x) * (kRowThreads / size) + threadIdx.x / size;
+  task(item, item < count, team);
+}
+template <class Task> void forTeams(DeviceCall& call, size_t count, size_t length, const Task& task) {
+  const unsigned size = length > kWarpLanes * kEight ? kRowThreads : powerOf2((length + kEight - 1) / kEight), items = kRowThreads / size;
+  launch(call, {(count + items - 1) / items, kRowThreads, sizeof(TeamRoom)}, taskTeams<Task>, count, size, task);
 }
 
 // task(i) for each of `count`, neighbours in neighbouring threads.

@@ -101,7 +101,7 @@ template <class L> struct PolicyRow {
     WideSoftmax s[2];
     wideSoftmax<2>(
         rows, scale,
-        [&](const float(&x)[3], double* v) {
+        [&](int, const float(&x)[3], double* v) {
           v[0] = static_cast<double>(x[0]);
           v[1] = of.teacher(x);
         },
@@ -166,7 +166,7 @@ struct AlignDistilRow {
       WideSoftmax s[2];
       wideSoftmax<2>(
           rows, one,
-          [](const float(&x)[3], double* v) {
+          [](int, const float(&x)[3], double* v) {
             v[0] = static_cast<double>(x[1]);
             v[1] = static_cast<double>(x[2]);
           },

@@ -6,6 +6,7 @@
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
+namespace {
 
 struct GradTerms {
   const float *main, *aux;
@@ -256,6 +257,7 @@ struct HeadForcesOp : HeadForces {
   static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
+}  // namespace
 }  // namespace LOGITCORE_LEVEL
 LOGITCORE_DEVICE_FAMILY(heads, RowSweepOp<BinaryKl<false>>, RowSweepOp<BinaryKl<true>>, RowSweepOp<DhkdLoss>, GradAlignOp, HeadConflictOp,
                         HeadForcesOp)

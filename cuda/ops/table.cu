@@ -21,6 +21,7 @@
   X(monitors)                        \
   X(optimizer)                       \
   X(perceptron)                      \
+  X(quantization)                    \
   X(distillation)                    \
   X(uld)                             \
   X(gld)                             \

@@ -12,6 +12,7 @@ export * from './ops/monitors.js';
 export * from './ops/normalization.js';
 export * from './ops/optimizer.js';
 export * from './ops/perceptron.js';
+export * from './ops/quantization.js';
 export * from './ops/radius.js';
 export * from './ops/selection.js';
 export * from './ops/softmax.js';

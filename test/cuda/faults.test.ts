@@ -95,6 +95,51 @@ describeCuda('an index out of range', () => {
     }
 });
 
+describeCuda('wrong values of other inputs', () => {
+  const of = (name: string) => deviceRecords.find((record) => record.name === name)!;
+  const withValues = (record: OpRecord, name: string, values: Numbers): Sample => {
+    const made = deviceSample(record, 10, 3, 70, 'all');
+    const changed = { data: values, shape: made.inputs[name].shape };
+    return { ...made, inputs: { ...made.inputs, [name]: changed } };
+  };
+  for (const name of ['weightMoments', 'wdrLoss'])
+    test(`${name}: offsets of layers`, async () => {
+      const { data, shape } = deviceSample(of(name), 10, 6, 70, 'all').inputs.segments;
+      const n = data[data.length - 1];
+      for (const [at, offset] of [
+        [0, 1],
+        [1, -1],
+        [1, n + 1],
+        [1, 2147483647],
+        [data.length - 1, n - 1],
+      ]) {
+        const made = deviceSample(of(name), 10, 6, 70, 'all');
+        const changed = data.slice();
+        changed[at] = offset;
+        const sample = { ...made, inputs: { ...made.inputs, segments: { data: changed, shape } } };
+        const result = await refused(
+          sample,
+          `${name}: options.segments holds an index out of range`,
+        );
+        for (const values of Object.values(result))
+          expect(
+            typeof values === 'number' ? Number.isNaN(values) : allNaN(values as Numbers),
+          ).toBe(true);
+      }
+    });
+  test('affineFakeQuantize: a step of 0', async () => {
+    const { inputs } = deviceSample(of('affineFakeQuantize'), 10, 3, 70);
+    const sample = withValues(
+      of('affineFakeQuantize'),
+      'scale',
+      inputs.scale.data.map(() => 0),
+    );
+    const message = 'affineFakeQuantize: scale holds a number out of range';
+    const { out } = await refused(sample, message);
+    expect(allNaN(out as Numbers)).toBe(true);
+  });
+});
+
 describeCuda('a label other than 1 and -1', () => {
   for (const record of deviceRecords)
     for (const { name } of record.inputs.filter(({ kind }) => kind === 'sign'))

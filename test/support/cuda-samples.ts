@@ -48,8 +48,11 @@ export function deviceSample(
   const sizes: Record<string, number | number[]> = {};
   // Logits of sequences: so many of so many positions.
   const sequences = letters.some((letter) => 'tlu'.includes(letter));
+  // Weights of layers, or one logit a row.
+  const flat = letters.every((letter) => 'nl'.includes(letter));
   for (const letter of letters)
-    if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
+    if (flat) sizes[letter] = letter === 'n' ? rows * width : Math.max(1, rows >> 1);
+    else if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
     else if (letter === 'b') sizes[letter] = 2;
     // Positions, or points of a line.

@@ -175,7 +175,7 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
     task.gradient = {gradient.at, Storage::f32};
     forBlocks(call, n, task);
     forRows<1>(call, n, c, {logits},
-               AddedCrossEntropy{{targets, ignore, true, faults}, shares, forSft, entropies, forSft == 0 ? nullptr : gradient.at});
+               AddedCrossEntropy{{targets, ignore, true, true, faults}, shares, forSft, entropies, forSft == 0 ? nullptr : gradient.at});
 
     const NodeSet student = nodesOf(call, logits, answers, batch, l, c, o);
     const NodeSet teacher = nodesOf(call, other, given ? given : t == l ? answers : nullptr, batch, t, v, o);

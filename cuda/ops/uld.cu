@@ -135,7 +135,7 @@ struct UldSequenceLossOp : UldSequenceLoss {
     forBlocks(call, n, task);
     forRows<1>(
         call, n, c, {student},
-        AddedCrossEntropy{{answers, ignore, true, faults}, entropyShare, ceWeight, entropies, ceWeight == 0 ? nullptr : gradient.at});
+        AddedCrossEntropy{{answers, ignore, true, true, faults}, entropyShare, ceWeight, entropies, ceWeight == 0 ? nullptr : gradient.at});
     gradient.finish(call);
     const auto number = [&](const char* name) { return call.numbers[outputIndex(record, name)]; };
     once(call, SequenceTotals{entropies, distances, entropyShare, n, ceWeight, distillWeight, number("loss"), number("crossEntropy"),

@@ -65,7 +65,10 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     if (letter == 'j') size = option("transposeA") != 0 ? rows : columns;
     if (letter == 'p') size = option("transposeB") != 0 ? rows + 5 : columns;
     if (letter == 'q') size = option("transposeB") != 0 ? columns : rows + 5;
-    if (letter == 'g') size = option("nodes") != 0 ? columns : static_cast<size_t>(option("topK"));
+    // Nodes of a graph, or steps: one for all channels, or one each, of the seven usual widths.
+    if (letter == 'g')
+      size = option("bits") != 0 ? (columns % 2 ? 1 : columns) : option("nodes") != 0 ? columns : static_cast<size_t>(option("topK"));
+    if (letter == 'B') size = 7;
     host_.dims[static_cast<int>(letter)] = size;
   }
   host_.rows = has('*') ? host_.dims[static_cast<int>('*')] : host_.dims[static_cast<int>('n')];
@@ -88,12 +91,16 @@ void Sample::fill(Array& a, const Input& in, size_t columns, unsigned seed) {
       if (in.kind == Kind::mark && u >= 0.125) a.integers[i] = 0;
       if (in.kind == Kind::mask) a.integers[i] = u >= 0.125;
       if (in.kind == Kind::sign) a.integers[i] = u < 0.5 ? 1 : -1;
+      // Layers that cover all weights.
+      if (std::strcmp(in.name, "segments") == 0) a.integers[i] = static_cast<int32_t>(i * host_.dims['n'] / (a.length - 1));
     }
     return;
   }
+  const bool isBits = std::strcmp(in.name, "bitList") == 0;
   a.dtype = in.kind != Kind::real ? DType::f64 : hasClasses(in.dims) ? typeOf(storage_) : DType::f32;
   for (double& x : a.values) x = 2 * normal(random);
-  if (in.domain == Domain::positive)
+  for (size_t i = 0; isBits && i < a.length; ++i) a.values[i] = static_cast<double>(i + 2);
+  if (in.domain == Domain::positive && !isBits)
     for (double& x : a.values) x = std::fabs(x) + 0.1;
   if (in.domain == Domain::probability || in.domain == Domain::logProbability) {
     const size_t width = hasClasses(in.dims) ? columns : 1;

@@ -11,7 +11,7 @@ import {
   storages,
   type Storage,
 } from '../support/cuda-ops.js';
-import { deviceSample, rowsOf } from '../support/cuda-samples.js';
+import { deviceSample, isAffordable, rowsOf } from '../support/cuda-samples.js';
 import { describeCuda } from '../support/cuda.js';
 import { reproducer } from '../support/invoke.js';
 import type { Sample } from '../support/samples.js';
@@ -84,22 +84,8 @@ const typesOf = (record: OpRecord): readonly Storage[] =>
   record.inputs.some(({ dims }) => hasClasses(dims)) ? storages : ['f32'];
 
 const fewRows = [...short, ...long].map((columns): Size => [rowsOf(columns), columns]);
-// For these the build for the CPU would take minutes: a search sweeps each row some hundreds of times, and a product has a block of
-// threads for every 64 by 64 of its entries.
-const searched = (rows: number, columns: number) =>
-  rows * columns < 3000 && (columns < 9 || columns % 3 === 2);
-const multiplied = (rows: number, columns: number) => rows <= 1000 && columns < 5000;
-const affordable: Readonly<Partial<Record<string, (rows: number, columns: number) => boolean>>> = {
-  partitionZeroRadius: searched,
-  batchCorrelation: multiplied,
-  classCorrelation: multiplied,
-  headForces: multiplied,
-  // A block a class, and ten products of either kind.
-  headConflict: searched,
-  multiLevelKd: searched,
-};
-const sizesFor = ({ name }: OpRecord, sizes: readonly Size[]): readonly Size[] =>
-  sizes.filter((size) => affordable[name]?.(...size) ?? true);
+const sizesFor = (record: OpRecord, sizes: readonly Size[]): readonly Size[] =>
+  sizes.filter((size) => isAffordable(record, ...size));
 // Over blocks, and over the shares of what is summed over rows.
 const manyRows: readonly Size[] = [
   [63, 1],

@@ -1,11 +1,13 @@
 // A call gives the same bits each time, and a row gives those that it gives alone.
+import type { OpRecord } from 'logitcore';
 import { expect, test } from 'vitest';
 import { sameBits, sameResult } from '../support/compare.js';
 import { callOnDevice, deviceRecords, storages } from '../support/cuda-ops.js';
-import { deviceSample } from '../support/cuda-samples.js';
+import { deviceSample, isAffordable } from '../support/cuda-samples.js';
 import { describeCuda } from '../support/cuda.js';
 import { call, reproducer } from '../support/invoke.js';
 import {
+  coupledRows,
   hasRowOutputs,
   rowCount,
   rowInputs,
@@ -35,6 +37,7 @@ describeCuda('the same call again', () => {
     test(record.name, async () => {
       for (const storage of storages)
         for (const width of [...widths, 33_001]) {
+          if (!isAffordable(record, rowsAt(width), width)) continue;
           const sample = deviceSample(record, width, rowsAt(width), width);
           if (!accepted(sample)) continue;
           const first = await callOnDevice(sample, storage);
@@ -56,10 +59,13 @@ describeCuda('the same call again', () => {
 const group = 8;
 
 describeCuda('a row alone', () => {
-  for (const record of deviceRecords.filter((r) => rowInputs(r).length > 0 && hasRowOutputs(r)))
+  const alone = (record: OpRecord) =>
+    rowInputs(record).length > 0 && hasRowOutputs(record) && !(record.name in coupledRows);
+  for (const record of deviceRecords.filter(alone))
     test(record.name, async () => {
       for (const storage of storages)
         for (const width of widths) {
+          if (!isAffordable(record, rowsAt(width), width)) continue;
           const made = deviceSample(record, width, rowsAt(width), 2 * width + 1);
           const sample = { ...made, options: { ...made.options, ...unreduced(record) } };
           if (!accepted(sample)) continue;
@@ -67,9 +73,9 @@ describeCuda('a row alone', () => {
           const rows = rowCount(sample);
           for (let i = 0; i < rows; i++) {
             if ((i * width) % group !== 0) continue;
-            const alone = await callOnDevice(singleRow(sample, i), storage);
+            const single = await callOnDevice(singleRow(sample, i), storage);
             for (const [name, array] of together) {
-              const [one] = [...rowOutputs(record, alone)].filter(([other]) => other === name);
+              const [one] = [...rowOutputs(record, single)].filter(([other]) => other === name);
               const difference = sameBits(one[1], rowOf(array, i, rows));
               if (difference !== undefined)
                 expect.fail(`${name}${difference}, row ${i}, ${storage}: ${reproducer(sample)}`);

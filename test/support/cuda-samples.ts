@@ -21,6 +21,24 @@ const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
 /** Few rows of long widths: the build for the CPU is slow. */
 export const rowsOf = (width: number): number => (width < 300 ? 5 : width < 5000 ? 2 : 1);
 
+// For these the build for the CPU would take minutes: a search sweeps each row some hundreds of times, and a product has a block of
+// threads for every 64 by 64 of its entries.
+const searched = (rows: number, columns: number) =>
+  rows * columns < 3000 && (columns < 9 || columns % 3 === 2);
+const multiplied = (rows: number, columns: number) => rows <= 1000 && columns < 5000;
+const affordable: Readonly<Partial<Record<string, (rows: number, columns: number) => boolean>>> = {
+  partitionZeroRadius: searched,
+  batchCorrelation: multiplied,
+  classCorrelation: multiplied,
+  headForces: multiplied,
+  // A block a class, and ten products of either kind.
+  headConflict: searched,
+  multiLevelKd: searched,
+};
+/** Whether a call of that size ends soon in the build for the CPU. */
+export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>
+  affordable[name]?.(rows, columns) ?? true;
+
 const changes: Readonly<Partial<Record<Kind, (row: Numbers, at: number) => void>>> = {
   ties: (row) => {
     row.forEach((x, j) => (row[j] = Math.round(2 * x) / 2));

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { ops, type OpRecord } from 'logitcore';
+import { ops } from 'logitcore';
 import { describe, expect, test } from 'vitest';
 import { closeTo, near } from './support/compare.js';
 import { call, op, reproducer, type Result } from './support/invoke.js';
 import {
   coupledRows,
+  onlyMeans,
   hasRowOutputs,
   rowCount,
   rowInputs,
@@ -276,9 +277,6 @@ describe('every op', () => {
       const sample = validSample(record, { optional: 'all', sizes: { c: 37 } });
       expect(call(sample)).toEqual(call(sample));
     });
-  // Gradients of a mean are divided by the rows.
-  const onlyMeans = (r: OpRecord): boolean =>
-    r.outputs.every(({ kind, gradOf }) => kind === 'scalar' || gradOf !== undefined);
   for (const record of ops().filter(
     (r) => rowInputs(r).length > 0 && hasRowOutputs(r) && !onlyMeans(r) && !(r.name in coupledRows),
   ))

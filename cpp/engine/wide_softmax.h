@@ -16,6 +16,7 @@ struct WideSoftmax {
     inverse = 1 / (1 + others);
   }
   template <class W> LGC_FN W shifted(W v) const { return (v - broadcast<W>(max)) * broadcast<W>(scale); }
+  template <class W> LGC_FN W probability(W v) const { return expFlush(shifted(v)) * broadcast<W>(inverse); }
 };
 
 // A term of an expectation: 0 * Infinity is Infinity, since the probability is 0 by underflow alone. What is dead is left out.

@@ -22,39 +22,51 @@ template <int K, class F> LGC_DEVICE void sumEntries(Team& team, size_t begin, s
   team.sum(total);
 }
 
+// K sums, each in so many pieces.
+template <int K> struct PartialSums {
+  double* at;  // [K][pieces]; null if memory ran out
+  size_t pieces;
+  // Of a whole block, each of whose threads gets them.
+  LGC_DEVICE void add(Team& team, double (&total)[K]) const {
+    sumEntries<K>(team, 0, pieces, total, [&](size_t i, double* t) {
+      for (int k = 0; k < K; ++k) t[k] = at[static_cast<size_t>(k) * pieces + i];
+    });
+  }
+};
 template <int K, class Term> struct SumPieces {
   Term term;
-  size_t n, pieces;
-  double* partial;  // [K][pieces]
+  size_t n;
+  PartialSums<K> out;
   LGC_DEVICE void operator()(size_t piece, Team& team) const {
     const size_t begin = piece * kPiece, end = n - begin < kPiece ? n : begin + kPiece;
     double total[K];
     sumEntries<K>(team, begin, end, total, term);
     if (!team.leads()) return;
-    for (int k = 0; k < K; ++k) partial[static_cast<size_t>(k) * pieces + piece] = total[k];
+    for (int k = 0; k < K; ++k) out.at[static_cast<size_t>(k) * out.pieces + piece] = total[k];
   }
 };
+// term(i, t) sets t[0] to t[K - 1] of entry i.
+template <int K, class Term> PartialSums<K> sumPieces(DeviceCall& call, size_t n, const Term& term) {
+  const size_t pieces = piecesOf(n);
+  const PartialSums<K> out{call.scratch<double>(K * pieces), pieces};
+  forBlocks(call, pieces, SumPieces<K, Term>{term, n, out});
+  return out;
+}
 template <int K, class Finish> struct JoinPieces {
   Finish finish;
-  size_t pieces;
-  const double* partial;
+  PartialSums<K> sums;
   LGC_DEVICE void operator()() const {
+    Team team = wholeBlock();
     double total[K];
-    for (int k = 0; k < K; ++k) {
-      const double* from = partial + static_cast<size_t>(k) * pieces;
-      total[k] = sumRows(pieces, [&](size_t i) { return from[i]; });
-    }
-    if (threadIdx.x == 0) finish(total);
+    sums.add(team, total);
+    if (team.leads()) finish(total);
   }
 };
-// term(i, t) for every entry i of n, then finish(sums) by one thread. False if memory ran out.
+// The same, then finish(sums) by one thread. False if memory ran out.
 template <int K, class Term, class Finish> bool sumFlat(DeviceCall& call, size_t n, const Term& term, const Finish& finish) {
-  const size_t pieces = piecesOf(n);
-  double* partial = call.scratch<double>(K * pieces);
-  if (!partial) return false;
-  forBlocks(call, pieces, SumPieces<K, Term>{term, n, pieces, partial});
-  once(call, JoinPieces<K, Finish>{finish, pieces, partial});
-  return true;
+  const PartialSums<K> sums = sumPieces<K>(call, n, term);
+  once(call, JoinPieces<K, Finish>{finish, sums});
+  return sums.at != nullptr;
 }
 
 // Of the rows of a call, by all threads of one block: the largest value and the first place where it stands. NaN is passed over.

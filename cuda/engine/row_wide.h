@@ -49,5 +49,13 @@ template <int K, int N> LGC_DEVICE void wideSoftmax(Rows<N>& rows, WideSoftmax (
       out);
 }
 
+// Of one input, whose entries are scaled.
+template <int N> LGC_DEVICE WideSoftmax wideSoftmaxOf(Rows<N>& rows, int input, double scale) {
+  WideSoftmax out[1];
+  wideSoftmax<1>(
+      rows, {scale}, [&](int, const float(&x)[N], double* v) { v[0] = static_cast<double>(x[input]); }, out);
+  return out[0];
+}
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

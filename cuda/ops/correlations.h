@@ -1,9 +1,9 @@
 // Products of the softmaxes of rows with each other, in double: near agreement the losses are small differences of large numbers.
 #pragma once
 #include "../../cpp/ops/distillation.h"
-#include "../engine/flat_sums.h"
+#include "../engine/flat.h"
 #include "../engine/matrix.h"
-#include "../engine/wide_softmax.h"
+#include "../engine/row_wide.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -13,9 +13,9 @@ struct SoftmaxRow {
   double* out;
   double* largest;  // probability of each row, or null
   LGC_DEVICE void operator()(Rows<1>& rows) const {
-    const WideSoftmax p = softmaxOf(rows, 0, scale);
+    const WideSoftmax p = wideSoftmaxOf(rows, 0, scale);
     double* row = out + rows.row * rows.shape.columns;
-    eachColumn(rows, [&](int j, const float(&x)[1]) { row[j] = p.of(static_cast<double>(x[0])); });
+    eachColumn(rows, [&](int j, const float(&x)[1]) { row[j] = p.probability(static_cast<double>(x[0])); });
     if (largest && rows.leads()) largest[rows.row] = p.inverse;
   }
 };
@@ -131,7 +131,7 @@ class Correlations {
                double beta) {
     multiply(call_, MatrixArgumentsOf<double>{a, b, to, rows, columns, depth, alpha, beta});
   }
-  PartialSums<1> squares(const double* matrix, size_t count) { return sumFlat<1>(call_, count, SquaredEntry{matrix}); }
+  PartialSums<1> squares(const double* matrix, size_t count) { return sumPieces<1>(call_, count, SquaredEntry{matrix}); }
   double scaleOf(size_t size) { return scale_ = 1 / static_cast<double>(size); }
   void leave(const CorrelationLoss& loss) { once(call_, loss); }
   void gradient(double weight, const double* factor, void* out, double* total) {

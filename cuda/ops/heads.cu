@@ -1,7 +1,7 @@
 #include "../../cpp/ops/heads.h"
-#include "../engine/flat_sums.h"
+#include "../engine/flat.h"
 #include "../engine/matrix.h"
-#include "../engine/wide_softmax.h"
+#include "../engine/row_wide.h"
 #include "table.h"
 
 namespace logitcore {
@@ -50,7 +50,7 @@ struct GradAlignOp : GradAlign {
     const float *main = LGC_INPUT(float, call, gradMain), *aux = LGC_INPUT(float, call, gradAux);
     const size_t n = call.inputLength[0];
     GradProjection* projection = call.scratch<GradProjection>(1);
-    const PartialSums<3> sums = sumFlat<3>(call, n, GradTerms{main, aux});
+    const PartialSums<3> sums = sumPieces<3>(call, n, GradTerms{main, aux});
     once(call, GradFacts{sums, projection, LGC_NUMBER_AT(call, dot), LGC_NUMBER_AT(call, cosine), LGC_NUMBER_AT(call, projected)});
     forIndices(call, n, AlignedEntry{main, aux, projection, LGC_OUTPUT(float, call, out), LGC_OUTPUT(float, call, aligned)});
   }
@@ -153,12 +153,12 @@ struct ForceRow {
   double *opposed, *attracted;  // counts of each row
   LGC_DEVICE void operator()(Rows<2>& rows) const {
     const unsigned y = targets.read(rows);
-    const WideSoftmax p = softmaxOf(rows, 0, 1);
+    const WideSoftmax p = wideSoftmaxOf(rows, 0, 1);
     const size_t c = rows.shape.columns, start = rows.row * c;
     double sums[2];
     sumColumnsWide(rows, sums, [&](int j, const float(&x)[2], double* t) {
       const bool target = static_cast<unsigned>(j) == y;
-      const double mass = p.of(static_cast<double>(x[0])), slope = slopeOf(x);
+      const double mass = p.probability(static_cast<double>(x[0])), slope = slopeOf(x);
       ce.others[start + static_cast<size_t>(j)] = target ? 0.0 : -mass;
       kd.others[start + static_cast<size_t>(j)] = target ? 0.0 : slope;
       t[0] = target ? 0.0 : mass;

@@ -79,7 +79,7 @@ struct FindNodes {
     if (rows.leads()) set.rows[t] = row;
   }
 };
-struct CountPositions {
+struct CountValued {
   NodeSet set;
   LGC_DEVICE void operator()(size_t b, Team& team) const {
     double sums[2] = {0, 0};
@@ -114,7 +114,7 @@ inline NodeSet nodesOf(DeviceCall& call, const void* logits, const int32_t* mask
   set.spoiled = call.scratch<double>(batch);
   set.rows = call.scratch<NodeRow>(set.positions());
   forRows<1>(call, set.positions(), columns, {logits}, FindNodes{set});
-  forBlocks(call, batch, CountPositions{set});
+  forBlocks(call, batch, CountValued{set});
   return set;
 }
 

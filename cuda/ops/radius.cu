@@ -1,6 +1,6 @@
 #include "../../cpp/ops/radius.h"
 #include "../engine/extremes.h"
-#include "../engine/flat_sums.h"
+#include "../engine/flat.h"
 #include "table.h"
 
 namespace logitcore {
@@ -139,7 +139,7 @@ struct RadiusControllerOp : RadiusController {
     float* spread = call.scratch<float>(n);
     double* factor = call.scratch<double>(1);
     forRows<1>(call, {LGC_INPUT(void, call, jvp)}, SpreadRow{spread, nullptr, 1});
-    const PartialSums<1> squares = sumFlat<1>(call, size, SquareTerm{update});
+    const PartialSums<1> squares = sumPieces<1>(call, size, SquareTerm{update});
     once(call, ControllerStep{RadiusController(call), quantileOf(call, spread, n, LGC_OPTION(call, quantile)), squares, factor,
                               LGC_NUMBER_AT(call, scale), LGC_NUMBER_AT(call, rho), LGC_NUMBER_AT(call, stepNorm),
                               LGC_NUMBER_AT(call, rBefore), LGC_NUMBER_AT(call, r)});

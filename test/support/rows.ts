@@ -39,6 +39,10 @@ export function rowOutputs(record: OpRecord, result: Result): [string, Numbers][
 export const hasRowOutputs = ({ outputs }: OpRecord): boolean =>
   outputs.some(({ dims, kind }) => kind !== 'scalar' && isRowLetter(firstDim(dims)));
 
+/** All row outputs are gradients of a mean, which are divided by the rows. */
+export const onlyMeans = ({ outputs }: OpRecord): boolean =>
+  outputs.every(({ kind, gradOf }) => kind === 'scalar' || gradOf !== undefined);
+
 /** Ops whose rows change each other's results by definition. */
 export const coupledRows: Readonly<Partial<Record<string, string>>> = {
   batchCorrelation: 'its loss compares rows with each other',
@@ -103,9 +107,14 @@ export function singleRow(sample: Sample, i: number): Sample {
     if (!(name in sample.inputs)) continue;
     const { data, shape } = sample.inputs[name];
     // Samples of several rows have one leading size.
-    inputs[name] = isRowLetter(firstDim(dims))
-      ? { data: rowOf(data, i, rows).slice(), shape: [1, ...shape.slice(1)] }
-      : { data, shape };
+    if (!isRowLetter(firstDim(dims))) {
+      inputs[name] = { data, shape };
+      continue;
+    }
+    const row = rowOf(data, i, rows).slice();
+    // A flat array has several entries a row.
+    const isFlat = firstDim(dims).length > 1;
+    inputs[name] = { data: row, shape: isFlat ? [row.length] : [1, ...shape.slice(1)] };
   }
   return { ...sample, inputs };
 }

@@ -30,15 +30,56 @@ struct NodeSet {
   LGC_DEVICE size_t node(size_t t, size_t j) const { return options.vocab ? column(t, j) : j; }
 };
 
-// What the values of a position are, and the values.
+// The values of a position's nodes, by all `threads` that have it, of which this is `rank`, and what they add up to; on the way to sums of
+// all of them: found[0] are the nodes, found[1] their values.
+LGC_DEVICE void valueNodes(const NodeSet& set, size_t t, const NodeRow& row, bool valued, size_t rank, size_t threads, double (&found)[2]) {
+  const float* places = set.places.values + t * set.k;
+  found[0] = found[1] = 0;
+  for (size_t j = rank; j < set.k; j += threads) {
+    const bool is = valued && places[j] != -__builtin_huge_valf();
+    const double x = is ? nodeValue(set.options, row, static_cast<double>(places[j])) : 0.0;
+    set.values[t * set.k + j] = x;
+    found[0] += is;
+    found[1] += x;
+  }
+}
+LGC_DEVICE bool isValued(double top, bool hasFinite) { return !(isNan(top) || top == -kInfinity || (top == kInfinity && !hasFinite)); }
+
+// Of values that are logits over the temperature: the places have all that is needed.
+struct FindPlainNodes {
+  NodeSet set;
+
+  LGC_DEVICE void operator()(size_t t, Team& team) const {
+    const double top = static_cast<double>(set.places.values[t * set.k]);
+    NodeRow row{0, top, 0, 1, 0, 0};
+    const bool counts = set.counts(t);
+    double found[2];
+    const bool valued = counts && isValued(top, top != kInfinity || hasFinite(t));
+    valueNodes(set, t, row, valued, team.rank, team.size, found);
+    team.sum(found);
+    row.found = static_cast<uint32_t>(found[0]);
+    row.sigma = valued || !counts ? found[1] : __builtin_nan("");
+    if (team.leads()) set.rows[t] = row;
+  }
+
+ private:
+  LGC_DEVICE bool hasFinite(size_t t) const {
+    for (size_t j = 0; j < set.columns; ++j) {
+      const float x = readOne(set.logits, set.storage, t * set.columns + j);
+      if (x - x == 0) return true;
+    }
+    return false;
+  }
+};
+
+// Of those that depend on the whole row.
 struct FindNodes {
   NodeSet set;
 
   LGC_DEVICE void operator()(Rows<1>& rows) const {
-    const size_t t = rows.row;
+    const size_t t = rows.inside ? rows.row : 0;
     if (rows.inside && !set.counts(t)) rows.fate = Fate::dropped;
-    const float* places = set.places.values + (rows.inside ? t : 0) * set.k;
-    const double top = rows.reads() ? static_cast<double>(places[0]) : 0.0;
+    const double top = rows.reads() ? static_cast<double>(set.places.values[t * set.k]) : 0.0;
     // Around the largest logit: equal logits have deviation 0 exactly.
     const double pivot = top < kInfinity ? top : 0.0;
     NodeRow row{0, top, 0, 1, 0, 0};
@@ -53,7 +94,7 @@ struct FindNodes {
       rowSums<1>(
           rows, static_cast<float>(1.0 / set.options.temperature), [](float x) { return x; }, &s);
       row.scale = 1.0 / (1.0 + s.others);
-    } else if (set.options.transform == kNodeStandardize) {
+    } else {
       row.top = pivot;
       row.share = 1.0 / moments[0];
       row.mean = moments[1] / moments[0];
@@ -64,15 +105,10 @@ struct FindNodes {
       const double variance = squares[0] / moments[0];
       row.scale = variance == 0 ? 0.0 : 1.0 / sqrt(variance);
     }
-    const bool valued = rows.reads() && !(isNan(top) || top == -kInfinity || (top == kInfinity && moments[0] == 0));
+    const bool valued = rows.reads() && isValued(top, moments[0] > 0);
     double found[2] = {0, 0};
-    for (size_t j = rows.team.block * rows.team.size + rows.team.rank; rows.inside && j < set.k; j += rows.team.size * rows.team.blocks) {
-      const bool is = valued && places[j] != -__builtin_huge_valf();
-      const double x = is ? nodeValue(set.options, row, static_cast<double>(places[j])) : 0.0;
-      set.values[t * set.k + j] = x;
-      found[0] += is;
-      found[1] += x;
-    }
+    if (rows.inside)
+      valueNodes(set, t, row, valued, rows.team.block * rows.team.size + rows.team.rank, rows.team.size * rows.team.blocks, found);
     rows.team.sum(found);
     row.found = static_cast<uint32_t>(found[0]);
     row.sigma = valued || rows.fate == Fate::dropped ? found[1] : __builtin_nan("");
@@ -113,7 +149,10 @@ inline NodeSet nodesOf(DeviceCall& call, const void* logits, const int32_t* mask
   set.scales = call.scratch<double>(batch);
   set.spoiled = call.scratch<double>(batch);
   set.rows = call.scratch<NodeRow>(set.positions());
-  forRows<1>(call, set.positions(), columns, {logits}, FindNodes{set});
+  if (options.transform == kNodeNone)
+    forBlocks(call, set.positions(), FindPlainNodes{set});
+  else
+    forRows<1>(call, set.positions(), columns, {logits}, FindNodes{set});
   forBlocks(call, batch, CountValued{set});
   return set;
 }
@@ -170,8 +209,18 @@ struct NodeGradient {
     const size_t b = t / set.length;
     return set.counts(t) && (!others || (others[b] > 0 && set.counted[b] > 0));
   }
-  LGC_DEVICE NodeSlopes slopesOf(size_t t) const { return {set.options, set.rows[t], sums[2 * t], sums[2 * t + 1]}; }
+  LGC_DEVICE NodeSlopes slopesOf(size_t t) const {
+    const bool plain = set.options.transform == kNodeNone;
+    return {set.options, set.rows[t], plain ? 0.0 : sums[2 * t], plain ? 0.0 : sums[2 * t + 1]};
+  }
 
+  // Where no other entry moves a node: the logits need not be read.
+  LGC_DEVICE void operator()(size_t t, Team& team) const {
+    const bool lost = active(t) && isNan(set.rows[t].sigma);
+    const float value = lost ? __builtin_nanf("") : 0.0f;
+    for (size_t j = team.rank; (lost || !add) && j < set.columns; j += team.size)
+      writeOne(gradient.at, gradient.storage, t * set.columns + j, value);
+  }
   LGC_DEVICE void operator()(Rows<1>& rows) const {
     const size_t t = rows.row;
     const bool is = rows.inside && active(t);
@@ -186,7 +235,7 @@ struct NodeGradient {
       sums[2 * t + 1] = total[1];
     }
     if (!rows.inside) return;
-    NodeSlopes slopes{set.options, set.rows[t], total[0], total[1]};
+    const NodeSlopes slopes{set.options, set.rows[t], total[0], total[1]};
     const bool lost = is && isNan(slopes.row.sigma);
     const auto slope = [&](float z) { return lost ? __builtin_nanf("") : is ? slopes.other(z) : 0.0f; };
     if (add) {
@@ -212,7 +261,10 @@ struct NodeGradient {
 inline void addGradient(DeviceCall& call, const NodeSet& set, const double* dx, const double* others, const Gradient& gradient, bool add) {
   double* sums = call.scratch<double>(2 * set.positions());
   const NodeGradient task{set, dx, others, sums, gradient, add};
-  forRows<1>(call, set.positions(), set.columns, {set.logits}, task);
+  if (set.options.transform == kNodeNone)
+    forBlocks(call, set.positions(), task);
+  else
+    forRows<1>(call, set.positions(), set.columns, {set.logits}, task);
   forIndices(call, set.positions() * set.k, task);
 }
 

@@ -32,7 +32,11 @@ if (!values.emulate && !found('nvcc')) {
   console.log('cuda: compiled');
 } else if (values.emulate) {
   build('--emulate', '--target=cuda_check');
-  run('ctest', ['--test-dir', 'build-cuda-emulated', '--output-on-failure', '--no-tests=error']);
+  // Both orders at a time.
+  run('ctest', [
+    ...['--test-dir', 'build-cuda-emulated', '--parallel', '2'],
+    ...['--output-on-failure', '--no-tests=error'],
+  ]);
 } else {
   build('--arch=native', '--target=cuda_check');
   const program = path.join('build-cuda', 'cuda_check');

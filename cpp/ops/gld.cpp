@@ -167,19 +167,18 @@ struct GldLossOp : GldLoss {
 };
 
 struct InfiGFusionLossOp : InfiGFusionLoss {
-  // Of every student's position the teacher's position it is compared with, from 1: the i-th that counts with the i-th.
+  // Of every student's position the teacher's it is compared with, from 1.
   template <class T> static size_t pair(const Nodes<T>& student, const Nodes<T>& teacher, size_t* partner) {
     size_t pairs = 0;
     for (size_t b = 0; b < student.batch; ++b) {
-      size_t u = b * teacher.length;
-      const size_t end = u + teacher.length;
-      for (size_t t = b * student.length; t < (b + 1) * student.length; ++t) {
-        if (!student.counts(t)) continue;
-        while (u < end && !teacher.counts(u)) ++u;
-        if (u == end) break;
-        partner[t] = ++u;
-        ++pairs;
-      }
+      const size_t mine = b * student.length, theirs = b * teacher.length;
+      eachPair(
+          student.length, teacher.length, [&](size_t i) { return student.counts(mine + i); },
+          [&](size_t u) { return teacher.counts(theirs + u); },
+          [&](size_t i, size_t u) {
+            partner[mine + i] = theirs + u + 1;
+            ++pairs;
+          });
     }
     return pairs;
   }
@@ -198,9 +197,9 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
     Nodes<T> student(call, logits, answers, batch, l, c, o);
     Nodes<T> teacher(call, other, given ? given : t == l ? static_cast<const int32_t*>(answers) : nullptr, batch, t, v, o);
     T* grad = LGC_OUTPUT(T, call, gradStudent);
-    const double lambda = LGC_OPTION(call, lambda), forSft = 1 - lambda, forUld = lambda * LGC_OPTION(call, uldWeight),
-                 forGld = lambda * LGC_OPTION(call, gldWeight), temperature = LGC_OPTION(call, temperature);
-    const bool slopesWanted = grad && forGld != 0;
+    const Weights weight(call);
+    const double temperature = LGC_OPTION(call, temperature);
+    const bool slopesWanted = grad && weight.gld != 0;
     const size_t nodes = student.nodes() > teacher.nodes() ? student.nodes() : teacher.nodes();
     Scratch<double> values(call, batch), slopes(call, slopesWanted ? batch * nodes : 0), entropies(call, n), distances(call, n);
     Scratch<bool> active(call, batch);
@@ -217,10 +216,10 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
       for (size_t i = begin; i < end; ++i) {
         const T* x = logits + i * c;
         T* g = grad ? grad + i * c : nullptr;
-        T *ofUld = forUld == 0 ? nullptr : g, *ofSft = forSft == 0 ? nullptr : g;
+        T *ofUld = weight.uld == 0 ? nullptr : g, *ofSft = weight.sft == 0 ? nullptr : g;
         if (g && !(partner[i] && ofUld)) __builtin_memset(static_cast<void*>(g), 0, c * sizeof(T));
-        if (partner[i]) distances[i] = rows.row(x, other + (partner[i] - 1) * v, temperature, temperature, forUld * ofPairs, ofUld);
-        if (answers[i]) entropies[i] = addCrossEntropy<T>(x, c, targets[i], blocks, factors, forSft * ofRows, ofSft);
+        if (partner[i]) distances[i] = rows.row(x, other + (partner[i] - 1) * v, temperature, temperature, weight.uld * ofPairs, ofUld);
+        if (answers[i]) entropies[i] = addCrossEntropy<T>(x, c, targets[i], blocks, factors, weight.sft * ofRows, ofSft);
       }
     });
     student.find(call);
@@ -232,15 +231,14 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
     double sequences = 0;
     for (size_t b = 0; b < batch; ++b) sequences += active[b];
     const double ofSequences = reciprocalOrZero(sequences), nan = __builtin_nan("");
-    if (slopesWanted) student.template featureGradient<true>(call, slopes, nodes, active, forGld * ofSequences, grad);
+    if (slopesWanted) student.template featureGradient<true>(call, slopes, nodes, active, weight.gld * ofSequences, grad);
 
     const double sft = counted ? orderedSum(entropies, n) * ofRows : nan, uld = pairs > 0 ? orderedSum(distances, n) * ofPairs : nan,
                  gld = sequences > 0 ? orderedSum(values, batch) * ofSequences : nan;
     LGC_NUMBER(call, sft) = sft;
     LGC_NUMBER(call, uld) = uld;
     LGC_NUMBER(call, gld) = gld;
-    // A term without weight is left out, whatever it is.
-    LGC_NUMBER(call, loss) = (forSft == 0 ? 0 : forSft * sft) + (forUld == 0 ? 0 : forUld * uld) + (forGld == 0 ? 0 : forGld * gld);
+    LGC_NUMBER(call, loss) = weight.loss(sft, uld, gld);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -214,6 +214,28 @@ struct InfiGFusionLoss {
                                  false,
                                  nullptr,
                                  &hasTeacherColumns};
+
+  // The three terms' weights in the loss.
+  struct Weights {
+    double sft, uld, gld;
+    explicit Weights(const Call& call)
+        : sft(1 - LGC_OPTION(call, lambda)),
+          uld(LGC_OPTION(call, lambda) * LGC_OPTION(call, uldWeight)),
+          gld(LGC_OPTION(call, lambda) * LGC_OPTION(call, gldWeight)) {}
+    LGC_FN double loss(double ofSft, double ofUld, double ofGld) const {
+      return weighted(sft, ofSft) + weighted(uld, ofUld) + weighted(gld, ofGld);
+    }
+  };
+  // The i-th position of a student's sequence that counts is compared with the i-th of the teacher's: pair(student's, teacher's).
+  template <class A, class B, class F> LGC_FN static void eachPair(size_t l, size_t t, A&& counts, B&& teacherCounts, F&& pair) {
+    size_t u = 0;
+    for (size_t i = 0; i < l; ++i) {
+      if (!counts(i)) continue;
+      while (u < t && !teacherCounts(u)) ++u;
+      if (u == t) return;
+      pair(i, u++);
+    }
+  }
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -14,9 +14,7 @@ struct UldLossOp : UldLoss {
     T* grad = LGC_OUTPUT(T, call, gradStudent);
     T* each = LGC_OUTPUT(T, call, loss);
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('v')];
-    const double temperature = LGC_OPTION(call, temperature);
-    const double forStudent = LGC_GIVEN(call, studentTemperature) ? LGC_OPTION(call, studentTemperature) : temperature;
-    const double forTeacher = LGC_GIVEN(call, teacherTemperature) ? LGC_OPTION(call, teacherTemperature) : temperature;
+    const double forStudent = studentTemperature(call), forTeacher = teacherTemperature(call);
     const size_t topK = static_cast<size_t>(LGC_OPTION(call, topK));
     const int transform = static_cast<int>(LGC_OPTION(call, transform)), reduction = reductionOf<UldLoss>(call);
     size_t counted = 0;
@@ -51,7 +49,8 @@ struct UldSequenceLossOp : UldSequenceLoss {
     const size_t c = call.columns, d = call.dims[static_cast<int>('v')], n = b * t;
     const T *student = LGC_INPUT(T, call, student), *teacher = LGC_INPUT(T, call, teacher);
     const int32_t *targets = LGC_INPUT(int32_t, call, studentTargets), *marks = LGC_INPUT(int32_t, call, teacherTargets);
-    const int32_t ignore = ignoreIndexOf<UldSequenceLoss>(call);
+    const Pairing pairing(call);
+    const int32_t ignore = pairing.ignore;
     const double ceWeight = LGC_OPTION(call, ceWeight), distillWeight = LGC_OPTION(call, distillWeight);
     const double forStudent = LGC_OPTION(call, studentTemperature), forTeacher = LGC_OPTION(call, teacherTemperature);
     T* grad = LGC_OUTPUT(T, call, gradStudent);
@@ -61,13 +60,10 @@ struct UldSequenceLossOp : UldSequenceLoss {
     if (!partner || !share || !distances || !entropies) return;
     size_t counted = 0;
     for (size_t s = 0; s < b; ++s) {
-      const Span mine = answer(targets + s * t, t, ignore, LGC_OPTION(call, skipStudentEos) != 0);
-      const Span theirs = answer(marks + s * u, u, ignore, LGC_OPTION(call, skipTeacherEos) != 0);
-      const size_t pairs = mine.length < theirs.length ? mine.length : theirs.length;
-      for (size_t k = 0; k < pairs; ++k) {
-        partner[s * t + mine.start + k] = s * u + theirs.start + k + 1;
-        share[s * t + mine.start + k] = 1.0 / (static_cast<double>(b) * static_cast<double>(pairs));
-      }
+      pairing.each(targets + s * t, t, marks + s * u, u, [&](size_t mine, size_t theirs, double part) {
+        partner[s * t + mine] = s * u + theirs + 1;
+        share[s * t + mine] = part;
+      });
       for (size_t i = 1; i < t; ++i) counted += targets[s * t + i] != ignore;
     }
     const double ceShare = reciprocalOrZero(static_cast<double>(counted));
@@ -91,8 +87,7 @@ struct UldSequenceLossOp : UldSequenceLoss {
     const double entropy = orderedSum(entropies, n), distance = orderedSum(distances, n);
     LGC_NUMBER(call, crossEntropy) = entropy;
     LGC_NUMBER(call, distillation) = distance;
-    // A term without weight is left out, whatever it is.
-    LGC_NUMBER(call, loss) = (ceWeight == 0 ? 0.0 : ceWeight * entropy) + (distillWeight == 0 ? 0.0 : distillWeight * distance);
+    LGC_NUMBER(call, loss) = weighted(ceWeight, entropy) + weighted(distillWeight, distance);
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };

@@ -39,6 +39,20 @@ LGC_FN UldSlope uldSlope(int transform, const UldValues& v, double temperature, 
   return {signs * share, products * share, scale * v.scale, false};
 }
 
+// A term without weight is left out, whatever it is.
+LGC_FN double weighted(double weight, double value) { return weight == 0 ? 0.0 : weight * value; }
+
+// -log p of a row's target, whose logit is x, and p - 1: of a confident row what the others sum to.
+struct TargetTerm {
+  double inverse, loss, slope;
+  LGC_FN TargetTerm(const RowSum& s, size_t target, double x) {
+    const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
+    inverse = 1.0 / (1.0 + others);
+    loss = log1p(others) - (x - s.max);
+    slope = target == s.argMax ? -others * inverse : exp(x - s.max) * inverse - 1.0;
+  }
+};
+
 // Not in place: two terms read the student's rows.
 constexpr Output kGradStudent{"gradStudent", "b,t,c", OutputKind::array, Kind::real, "grad", "student"};
 
@@ -59,6 +73,13 @@ struct UldLoss {
       false,
       nullptr,
       &checkTeacherColumns};
+
+  static double studentTemperature(const Call& call) {
+    return LGC_GIVEN(call, studentTemperature) ? LGC_OPTION(call, studentTemperature) : LGC_OPTION(call, temperature);
+  }
+  static double teacherTemperature(const Call& call) {
+    return LGC_GIVEN(call, teacherTemperature) ? LGC_OPTION(call, teacherTemperature) : LGC_OPTION(call, temperature);
+  }
 };
 
 // Cross-entropy of the next token plus the distance of the answers' rows, place by place.
@@ -84,6 +105,23 @@ struct UldSequenceLoss {
     for (size_t i = lead; i < length; ++i) counted += targets[i] != ignore;
     return {lead ? lead - 1 : 0, counted && skipEos ? counted - 1 : counted};
   }
+  // How positions of one of so many sequences are compared: visit(of the student, of the teacher, share in the mean).
+  struct Pairing {
+    size_t sequences;
+    int32_t ignore;
+    bool skipStudent, skipTeacher;
+    explicit Pairing(const Call& call)
+        : sequences(call.dims['b']),
+          ignore(ignoreIndexOf<UldSequenceLoss>(call)),
+          skipStudent(LGC_OPTION(call, skipStudentEos) != 0),
+          skipTeacher(LGC_OPTION(call, skipTeacherEos) != 0) {}
+    template <class F> LGC_FN void each(const int32_t* targets, size_t t, const int32_t* marks, size_t u, F&& visit) const {
+      const Span mine = answer(targets, t, ignore, skipStudent), theirs = answer(marks, u, ignore, skipTeacher);
+      const size_t pairs = mine.length < theirs.length ? mine.length : theirs.length;
+      for (size_t k = 0; k < pairs; ++k)
+        visit(mine.start + k, theirs.start + k, 1.0 / (static_cast<double>(sequences) * static_cast<double>(pairs)));
+    }
+  };
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -159,19 +159,16 @@ template <class T>
 inline double addCrossEntropy(const T* x, size_t c, int32_t y, Block<T>* blocks, double* factors, double scale, T* gradient) {
   const RowSum s = rowSum<false>(Plain<T>{x}, c, 1.0, Destination<T>{}, blocks, factors);
   const size_t target = static_cast<size_t>(y);
-  const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others;
-  const double loss = log1p(others) - (static_cast<double>(x[target]) - s.max), inverse = 1.0 / (1.0 + others);
-  if (!gradient) return loss;
+  const TargetTerm term(s, target, static_cast<double>(x[target]));
+  if (!gradient) return term.loss;
   const double before = static_cast<double>(gradient[target]);
   for (size_t j = 0; j < c; j += kWide) {
     const size_t count = c - j < kWide ? c - j : kWide;
-    const f64x8 p = exp(readWide(x + j, count) - s.max) * inverse;
+    const f64x8 p = exp(readWide(x + j, count) - s.max) * term.inverse;
     writeWide(gradient + j, fma(p, scale, readWide(gradient + j, count)), count);
   }
-  // p_y - 1 of a confident row is what the others sum to.
-  const double slope = target == s.argMax ? -others * inverse : exp(static_cast<double>(x[target]) - s.max) * inverse - 1.0;
-  gradient[target] = static_cast<T>(fma(slope, scale, before));
-  return loss;
+  gradient[target] = static_cast<T>(fma(term.slope, scale, before));
+  return term.loss;
 }
 
 }  // namespace LOGITCORE_LEVEL

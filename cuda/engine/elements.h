@@ -10,11 +10,6 @@ namespace LOGITCORE_LEVEL {
 constexpr int kElementInputs = 4, kElementColumns = 3, kElementOutputs = 2;
 constexpr unsigned kElementThreads = 256, kMostElementBlocks = 4096;
 
-// An array of one entry an element, in the type it is stored in.
-struct Elements {
-  void* at;
-  Storage storage;
-};
 struct ElementArguments {
   Elements inputs[kElementInputs];
   const int32_t* integers[kElementInputs];

@@ -59,6 +59,20 @@ LGC_DEVICE unsigned limiting(Team& team, const float* values, size_t n, float si
   return bad.value > 0 ? bad.index : best.index;
 }
 
+// The least radius of the rows, and the row that has it: the batch's.
+struct LeastRadius {
+  const float* rho;
+  size_t n;
+  double *batchRho, *bottleneck;
+  LGC_DEVICE void operator()() const {
+    Team team = wholeBlock();
+    const unsigned row = limiting(team, rho, n, -1);
+    if (!team.leads()) return;
+    give(batchRho, n ? static_cast<double>(rho[row]) : kInfinity);
+    give(bottleneck, n ? static_cast<double>(row) : -1.0);
+  }
+};
+
 // Interpolated linearly between order statistics at q (n - 1); NaN if one of the values is.
 struct Quantile {
   const float* values;

@@ -22,6 +22,12 @@ template <int K, class F> LGC_DEVICE void sumEntries(Team& team, size_t begin, s
   team.sum(total);
 }
 
+// A term for sumPieces and sumFlat.
+template <class T> struct Squares {
+  const T* x;
+  LGC_DEVICE void operator()(size_t i, double* t) const { t[0] = static_cast<double>(x[i]) * static_cast<double>(x[i]); }
+};
+
 // K sums, each in so many pieces.
 template <int K> struct PartialSums {
   double* at;  // [K][pieces]; null if memory ran out

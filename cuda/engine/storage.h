@@ -31,6 +31,12 @@ struct alignas(16) Sixteen {
   unsigned word[4];
 };
 
+// An array, in the type it is stored in.
+struct Elements {
+  void* at = nullptr;
+  Storage storage = Storage::f32;
+};
+
 // One number.
 LGC_DEVICE float readOne(const void* p, Storage s, size_t i) {
   return s == Storage::f32 ? static_cast<const float*>(p)[i] : widen(s, static_cast<const unsigned short*>(p)[i]);

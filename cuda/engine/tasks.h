@@ -30,33 +30,32 @@ template <int N, class Task> void forRows(DeviceCall& call, const void* const (&
   forRows(call, call.rows, call.columns, inputs, task);
 }
 
+// visit(e, x) of the entries that a chunk has: x[k] is that of input k.
+template <int N, class C, class F> LGC_DEVICE void eachEntry(const C& chunk, const float (*v)[kEight], F&& visit) {
+  LGC_UNROLL
+  for (int e = 0; e < static_cast<int>(kEight); ++e) {
+    if (!chunk.has(e)) continue;
+    float x[N];
+    LGC_UNROLL
+    for (int k = 0; k < N; ++k) x[k] = v[k][e];
+    visit(e, x);
+  }
+}
 // visit(j, x): x[k] is the entry of input k in column j. Every thread has its own columns.
 template <int N, class F> LGC_DEVICE void eachColumn(const Rows<N>& rows, F&& visit) {
-  rows.each([&](const auto& chunk, float(*v)[kEight]) {
-    LGC_UNROLL
-    for (int e = 0; e < static_cast<int>(kEight); ++e) {
-      if (!chunk.has(e)) continue;
-      float x[N];
-      LGC_UNROLL
-      for (int k = 0; k < N; ++k) x[k] = v[k][e];
-      visit(chunk.column(e), x);
-    }
-  });
+  rows.each(
+      [&](const auto& chunk, float(*v)[kEight]) { eachEntry<N>(chunk, v, [&](int e, const float(&x)[N]) { visit(chunk.column(e), x); }); });
 }
 // Sums over the columns, which all threads get: term(j, x, t) sets t[0] to t[S - 1].
 template <int S, int N, class F> LGC_DEVICE void sumColumns(Rows<N>& rows, double (&total)[S], F&& term) {
   Sums<S> acc;
   rows.each([&](const auto& chunk, float(*v)[kEight]) {
-    LGC_UNROLL
-    for (int e = 0; e < static_cast<int>(kEight); ++e) {
-      if (!chunk.has(e)) continue;
-      float x[N], t[S];
-      LGC_UNROLL
-      for (int k = 0; k < N; ++k) x[k] = v[k][e];
+    eachEntry<N>(chunk, v, [&](int e, const float(&x)[N]) {
+      float t[S];
       term(chunk.column(e), x, t);
       LGC_UNROLL
       for (int k = 0; k < S; ++k) acc.add(k, t[k]);
-    }
+    });
     acc.next();
   });
   acc.fold();
@@ -77,14 +76,7 @@ template <int S, int N, class F> LGC_DEVICE void sumColumnsWide(Rows<N>& rows, d
 template <int N, class F> LGC_DEVICE void writeColumns(const Rows<N>& rows, void* out, F&& entry) {
   rows.each([&](const auto& chunk, float(*v)[kEight]) {
     float written[kEight];
-    LGC_UNROLL
-    for (int e = 0; e < static_cast<int>(kEight); ++e) {
-      if (!chunk.has(e)) continue;
-      float x[N];
-      LGC_UNROLL
-      for (int k = 0; k < N; ++k) x[k] = v[k][e];
-      written[e] = entry(chunk.column(e), x);
-    }
+    eachEntry<N>(chunk, v, [&](int e, const float(&x)[N]) { written[e] = entry(chunk.column(e), x); });
     rows.write(out, chunk, written);
   });
 }
@@ -122,6 +114,36 @@ template <class Task> void forIndices(DeviceCall& call, size_t count, const Task
   const size_t blocks = (count + kIndexThreads - 1) / kIndexThreads;
   launch(call, {blocks < kMostIndexBlocks ? blocks : kMostIndexBlocks, kIndexThreads}, taskIndices<Task>, count, task);
 }
+
+// What kernels before have left, as the arrays of a call are stored.
+template <class T> struct StoreEntry {
+  const T* from;
+  Elements to;
+  T scale;
+  LGC_DEVICE void operator()(size_t i) const { writeOne(to.at, to.storage, i, static_cast<float>(from[i] * scale)); }
+};
+template <class T> void storeAs(DeviceCall& call, const T* from, size_t count, const Elements& to, T scale = 1) {
+  forIndices(call, count, StoreEntry<T>{from, to, scale});
+}
+inline void storeAs(DeviceCall& call, const double* from, size_t count, float* to) {
+  storeAs(call, from, count, Elements{to, Storage::f32});
+}
+// An output in float32 until all that goes into it is there, whatever it is stored as.
+class FloatOutput {
+ public:
+  float* at = nullptr;  // null: it is not wanted
+
+  FloatOutput(DeviceCall& call, void* out, size_t count) : out_{out, call.storage}, count_(count) {
+    if (out) at = call.storage == Storage::f32 ? static_cast<float*>(out) : call.scratch<float>(count);
+  }
+  void finish(DeviceCall& call) const {
+    if (at && at != out_.at) storeAs(call, at, count_, out_);
+  }
+
+ private:
+  Elements out_;
+  size_t count_;
+};
 
 // task() by all threads of one block: for numbers of a whole call, by sumRows and countRows, which all threads have to come to.
 constexpr unsigned kOnceThreads = 512;

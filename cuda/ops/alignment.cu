@@ -40,7 +40,6 @@ struct AlignDistilTeacherOp : AlignDistilTeacher {
                TeacherRow{AlignTeacher(call), LGC_OUTPUT(void, call, out), LGC_OUTPUT(float, call, weight), LGC_OUTPUT(float, call, coef),
                           LGC_OUTPUT(float, call, tvd)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct RewardRow {
@@ -82,7 +81,6 @@ struct DpoTokenRewardOp : DpoTokenReward {
     outputs.add(values, false, LGC_OUTPUT(float, call, sequenceReward), nullptr, false);
     joinSequences(call, outputs);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // What the two losses of a policy have in common. `loss` says what q is, and what a position gives.
@@ -185,7 +183,6 @@ struct AlignDistilLossOp : AlignDistilLoss {
     runPolicy<AlignDistilLoss>(call, {LGC_INPUT(void, call, student), LGC_INPUT(void, call, logitsDpo), LGC_INPUT(void, call, logitsRef)},
                                AlignDistilRow{AlignDistilLoss(call)}, {outputIndex(record, "loss")});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Student, rewards and reference.
@@ -211,7 +208,6 @@ struct RlhfTokenLossOp : RlhfTokenLoss {
                              RlhfRow{LGC_OPTION(call, klCoef)},
                              {outputIndex(record, "loss"), outputIndex(record, "expectedReward"), outputIndex(record, "kl")});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct StatsRow {
@@ -264,7 +260,6 @@ struct AlignDistilStatsOp : AlignDistilStats {
       outputs.add(values + static_cast<size_t>(averages[k].of) * positions, averages[k].mean, nullptr, call.numbers[k], true);
     joinSequences(call, outputs);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -20,11 +20,6 @@ struct SoftmaxRow {
   }
 };
 
-struct SquaredEntry {
-  const double* x;
-  LGC_DEVICE void operator()(size_t i, double (&t)[1]) const { t[0] = x[i] * x[i]; }
-};
-
 // A loss by the squares of products, put where it goes or added to what is there.
 struct CorrelationLoss {
   PartialSums<1> squares[3];
@@ -131,7 +126,7 @@ class Correlations {
                double beta) {
     multiply(call_, MatrixArgumentsOf<double>{a, b, to, rows, columns, depth, alpha, beta});
   }
-  PartialSums<1> squares(const double* matrix, size_t count) { return sumPieces<1>(call_, count, SquaredEntry{matrix}); }
+  PartialSums<1> squares(const double* matrix, size_t count) { return sumPieces<1>(call_, count, Squares<double>{matrix}); }
   double scaleOf(size_t size) { return scale_ = 1 / static_cast<double>(size); }
   void leave(const CorrelationLoss& loss) { once(call_, loss); }
   void gradient(double weight, const double* factor, void* out, double* total) {

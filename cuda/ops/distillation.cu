@@ -28,7 +28,6 @@ template <bool ByClass> struct CorrelationOp : Correlation<ByClass> {
       matrices.batchLoss(loss, false);
     if (gradient) matrices.writeGradient(gradient);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // What the parts of the loss are, which kernels add up one after the other.
@@ -125,13 +124,6 @@ struct MultiLevelLoss {
   }
 };
 
-struct StoredGradient {
-  const double* from;
-  Storage storage;
-  void* to;
-  LGC_DEVICE void operator()(size_t i) const { writeOne(to, storage, i, static_cast<float>(from[i])); }
-};
-
 struct MultiLevelKdOp : MultiLevelKd {
   // The teacher at temperature 1: how sure it is of each row, and how much mass it gives to each class.
   static void fractions(DeviceCall& call, MultiLevelParts* parts) {
@@ -178,12 +170,11 @@ struct MultiLevelKdOp : MultiLevelKd {
         if (out) matrices.addGradient(weight, &parts->classes, gradient);
       }
     }
-    if (out) forIndices(call, size, StoredGradient{gradient, call.storage, out});
+    if (out) storeAs(call, gradient, size, Elements{out, call.storage});
     once(call,
          MultiLevelLoss{losses, n, weight, parts, LGC_NUMBER_AT(call, loss), LGC_NUMBER_AT(call, instance), LGC_NUMBER_AT(call, batch),
                         LGC_NUMBER_AT(call, class), LGC_NUMBER_AT(call, sampleFraction), LGC_NUMBER_AT(call, classFraction)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -53,7 +53,6 @@ struct CoactivationGraphOp : CoactivationGraph {
     forIndices(call, set.batch * n * n, GraphEntry{set, dense, LGC_OUTPUT(float, call, graph)});
     forIndices(call, set.batch, WriteCounts{set.counted, LGC_OUTPUT(int32_t, call, count)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct CoactivationGraphBackwardOp : CoactivationGraphBackward {
@@ -63,14 +62,6 @@ struct CoactivationGraphBackwardOp : CoactivationGraphBackward {
     forBlocks(call, set.positions(), GraphSlopes{set, LGC_INPUT(float, call, gradGraph), dx});
     addGradient(call, set, dx, nullptr, {LGC_OUTPUT(void, call, gradLogits), call.storage}, false);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
-};
-
-struct RoundFeatures {
-  const double* from;
-  float* to;
-  double scale;
-  LGC_DEVICE void operator()(size_t i) const { to[i] = static_cast<float>(from[i] * scale); }
 };
 
 struct CoactivationFeaturesOp : CoactivationFeatures {
@@ -79,10 +70,9 @@ struct CoactivationFeaturesOp : CoactivationFeatures {
     const size_t size = dimOf(call, 'g');
     double* features = call.scratch<double>(set.batch * size);
     featuresOf(call, set, LGC_OPTION(call, featureReduction) == 0 ? 1.0 / static_cast<double>(size) : 1.0, size, features);
-    forIndices(call, set.batch * size, RoundFeatures{features, LGC_OUTPUT(float, call, features), 1});
+    storeAs(call, features, set.batch * size, LGC_OUTPUT(float, call, features));
     forIndices(call, set.batch, WriteCounts{set.counted, LGC_OUTPUT(int32_t, call, count)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct ScaleSlopes {
@@ -104,7 +94,6 @@ struct CoactivationFeaturesBackwardOp : CoactivationFeaturesBackward {
     forBlocks(call, set.positions(), FeatureSlopes{set, slopes, size, nullptr, 1, dx});
     addGradient(call, set, dx, nullptr, {LGC_OUTPUT(void, call, gradLogits), call.storage}, false);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Sums of the rows of a square matrix, and how far their entries are from their means with `size` nodes: sum_ij |C_ij - mean_i|.
@@ -134,9 +123,9 @@ struct GraphBounds {
     const double deviations = sumRows(n, [&](size_t i) { return deviationC[i] + deviationD[i]; });
     if (threadIdx.x != 0) return;
     const double least = *total * share * share;
-    if (value) *value = factor * *total;
-    if (lower) *lower = least;
-    if (upper) *upper = least + share * share * deviations;
+    give(value, factor * *total);
+    give(lower, least);
+    give(upper, least + share * share * deviations);
   }
 };
 struct SpreadSlopes {
@@ -158,14 +147,13 @@ struct GwSortApproxOp : GwSortApprox {
     forBlocks(call, n, GraphRows{LGC_INPUT(float, call, D), b, n, g, deviationD});
     // Sums of rows have the order of the features whichever way these are scaled.
     compareSorted(call, f, g, 1, n, 1, nullptr, total, df, dg);
-    const auto number = [&](const char* name) { return call.numbers[outputIndex(record, name)]; };
-    once(call, GraphBounds{total, deviationC, deviationD, n, share, factor, number("value"), number("lower"), number("upper")});
-    forIndices(call, n, RoundFeatures{f, LGC_OUTPUT(float, call, featuresC), scale});
-    forIndices(call, n, RoundFeatures{g, LGC_OUTPUT(float, call, featuresD), scale});
+    once(call, GraphBounds{total, deviationC, deviationD, n, share, factor, LGC_NUMBER_AT(call, value), LGC_NUMBER_AT(call, lower),
+                           LGC_NUMBER_AT(call, upper)});
+    storeAs(call, f, n, Elements{LGC_OUTPUT(void, call, featuresC), Storage::f32}, scale);
+    storeAs(call, g, n, Elements{LGC_OUTPUT(void, call, featuresD), Storage::f32}, scale);
     if (float* out = LGC_OUTPUT(float, call, gradC)) forIndices(call, a * a, SpreadSlopes{df, a, factor, out});
     if (float* out = LGC_OUTPUT(float, call, gradD)) forIndices(call, b * b, SpreadSlopes{dg, b, factor, out});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

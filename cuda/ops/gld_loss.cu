@@ -80,7 +80,6 @@ struct GldLossOp : GldLoss {
     forBlocks(call, side.positions(), FeatureSlopes{side, slopes, sides.nodes, sides.scale, 1, dx});
     addGradient(call, side, dx, other.counted, {out, call.storage}, false);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Which positions count, and of every student's position the teacher's it is compared with, from 1: the i-th that counts with the i-th.
@@ -98,14 +97,10 @@ struct PairPositions {
       partner[i] = 0;
       if (answers[i] && (targets[i] < 0 || static_cast<size_t>(targets[i]) >= classes)) faults.raise();
     }
-    const auto counts = [&](size_t u) { return teacherMask ? teacherMask[b * t + u] != 0 : t != l || own[u] != 0; };
-    size_t u = 0;
-    for (size_t i = 0; i < l; ++i) {
-      if (!own[i]) continue;
-      while (u < t && !counts(u)) ++u;
-      if (u == t) break;
-      partner[b * l + i] = static_cast<uint32_t>(b * t + ++u);
-    }
+    InfiGFusionLoss::eachPair(
+        l, t, [&](size_t i) { return own[i] != 0; },
+        [&](size_t u) { return teacherMask ? teacherMask[b * t + u] != 0 : t != l || own[u] != 0; },
+        [&](size_t i, size_t u) { partner[b * l + i] = static_cast<uint32_t>(b * t + u + 1); });
   }
 };
 // shares[0]: of the answers in their mean, shares[1]: of the pairs; shares[2], shares[3]: how many there are.
@@ -127,7 +122,7 @@ struct FusionShares {
 struct FusionTotals {
   const double *entropies, *distances, *values, *shares, *sequences;
   size_t rows, batch;
-  double forSft, forUld, forGld;
+  InfiGFusionLoss::Weights weight;
   double *loss, *sft, *uld, *gld;
   LGC_DEVICE void operator()() const {
     const double nan = __builtin_nan("");
@@ -137,11 +132,10 @@ struct FusionTotals {
     if (threadIdx.x != 0) return;
     const double a = shares[2] > 0 ? entropy * shares[0] : nan, u = shares[3] > 0 ? distance * shares[1] : nan,
                  g = sequences[1] > 0 ? value * sequences[0] : nan;
-    if (sft) *sft = a;
-    if (uld) *uld = u;
-    if (gld) *gld = g;
-    // A term without weight is left out, whatever it is.
-    if (loss) *loss = (forSft == 0 ? 0 : forSft * a) + (forUld == 0 ? 0 : forUld * u) + (forGld == 0 ? 0 : forGld * g);
+    give(sft, a);
+    give(uld, u);
+    give(gld, g);
+    give(loss, weight.loss(a, u, g));
   }
 };
 
@@ -153,12 +147,12 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
     const void *logits = LGC_INPUT(void, call, studentLogits), *other = LGC_INPUT(void, call, teacherLogits);
     const int32_t *targets = LGC_INPUT(int32_t, call, targets), *given = LGC_INPUT(int32_t, call, teacherMask);
     const int32_t ignore = ignoreIndexOf<InfiGFusionLoss>(call);
-    const double lambda = LGC_OPTION(call, lambda), forSft = 1 - lambda, forUld = lambda * LGC_OPTION(call, uldWeight),
-                 forGld = lambda * LGC_OPTION(call, gldWeight), temperature = LGC_OPTION(call, temperature);
+    const Weights weight(call);
+    const double temperature = LGC_OPTION(call, temperature);
     int32_t* answers = call.scratch<int32_t>(n);
     uint32_t* partner = call.scratch<uint32_t>(n);
     double *shares = call.scratch<double>(4), *entropies = call.scratch<double>(n), *distances = call.scratch<double>(n);
-    GradientSum gradient(call, LGC_OUTPUT(void, call, gradStudent), n * c);
+    FloatOutput gradient(call, LGC_OUTPUT(void, call, gradStudent), n * c);
     const Faults faults = faultsOf(call, inputIndex(record, "targets"));
     forIndices(call, batch, PairPositions{targets, given, l, t, c, ignore, answers, partner, faults});
     once(call, FusionShares{answers, partner, n, shares});
@@ -170,29 +164,28 @@ struct InfiGFusionLossOp : InfiGFusionLoss {
     task.transform = static_cast<int>(LGC_OPTION(call, uldTransform));
     task.partner = partner;
     task.scale = shares + 1;
-    task.weight = forUld;
+    task.weight = weight.uld;
     task.distances = distances;
     task.gradient = {gradient.at, Storage::f32};
     forBlocks(call, n, task);
-    forRows<1>(call, n, c, {logits},
-               AddedCrossEntropy{{targets, ignore, true, true, faults}, shares, forSft, entropies, forSft == 0 ? nullptr : gradient.at});
+    forRows<1>(
+        call, n, c, {logits},
+        AddedCrossEntropy{{targets, ignore, true, true, faults}, shares, weight.sft, entropies, weight.sft == 0 ? nullptr : gradient.at});
 
     const NodeSet student = nodesOf(call, logits, answers, batch, l, c, o);
     const NodeSet teacher = nodesOf(call, other, given ? given : t == l ? answers : nullptr, batch, t, v, o);
-    const bool moves = gradient.at && forGld != 0;
+    const bool moves = gradient.at && weight.gld != 0;
     const GldSides sides =
         gldValues(call, student, teacher, LGC_OPTION(call, featureReduction) == 0, LGC_OPTION(call, gwReduction) != 0, true, moves, false);
     if (moves) {
       double* dx = call.scratch<double>(n * student.k);
-      forBlocks(call, n, FeatureSlopes{student, sides.studentSlope, sides.nodes, sides.scale, forGld, dx});
+      forBlocks(call, n, FeatureSlopes{student, sides.studentSlope, sides.nodes, sides.scale, weight.gld, dx});
       addGradient(call, student, dx, teacher.counted, {gradient.at, Storage::f32}, true);
     }
     gradient.finish(call);
-    const auto number = [&](const char* name) { return call.numbers[outputIndex(record, name)]; };
-    once(call, FusionTotals{entropies, distances, sides.values, shares, sides.scale, n, batch, forSft, forUld, forGld, number("loss"),
-                            number("sft"), number("uld"), number("gld")});
+    once(call, FusionTotals{entropies, distances, sides.values, shares, sides.scale, n, batch, weight, LGC_NUMBER_AT(call, loss),
+                            LGC_NUMBER_AT(call, sft), LGC_NUMBER_AT(call, uld), LGC_NUMBER_AT(call, gld)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -92,9 +92,8 @@ struct GroupProgressiveGuidanceOp : GroupProgressiveGuidance {
     }
     forRows<1>(call, planes * n, c, {x}, PlaneRow{definition, marksOf<GroupProgressiveGuidance>(call), n, guides, values, gradient});
     forBlocks(call, planes, SumPlane{definition, n, values, totals, LGC_OUTPUT(float, call, losses)});
-    once(call, SumPlanes{planes, totals, call.numbers[outputIndex(record, "loss")]});
+    once(call, SumPlanes{planes, totals, LGC_NUMBER_AT(call, loss)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -54,7 +54,6 @@ struct GradAlignOp : GradAlign {
     once(call, GradFacts{sums, projection, LGC_NUMBER_AT(call, dot), LGC_NUMBER_AT(call, cosine), LGC_NUMBER_AT(call, projected)});
     forIndices(call, n, AlignedEntry{main, aux, projection, LGC_OUTPUT(float, call, out), LGC_OUTPUT(float, call, aligned)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Arrays for products in double, and what these give.
@@ -69,12 +68,6 @@ inline double* widened(DeviceCall& call, const void* from, Storage storage, size
   forIndices(call, count, WidenedEntry{from, storage, to});
   return to;
 }
-struct RoundedEntry {
-  const double* from;
-  float* to;
-  LGC_DEVICE void operator()(size_t i) const { to[i] = static_cast<float>(from[i]); }
-};
-
 // Dot products and squares of the rows of two matrices: three numbers a row.
 constexpr int kPairNumbers = 3;
 struct RowCosine {
@@ -138,7 +131,6 @@ struct HeadConflictOp : HeadConflict {
             LGC_NUMBER_AT(call, conflictWeight));
     cosines(call, u, v, weight, n, c, LGC_OUTPUT(float, call, cosFeature), nullptr, LGC_NUMBER_AT(call, conflictFeature));
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Minus the slopes of a row's logits by cross-entropy and by distillation: the target's apart, with 0 in its place.
@@ -234,9 +226,9 @@ struct HeadForcesOp : HeadForces {
     forIndices(call, c * d, PullWeight{k.own, targets, features, n, d, pullWeight});
     forIndices(call, n * d, PullFeature{k.own, targets, weight, c, d, pullFeature});
     multiply(call, MatrixArgumentsOf<double>{others, rowMajor(weight, d), product, n, d, c, 1, 0});
-    forIndices(call, n * d, RoundedEntry{product, pushFeature});
+    storeAs(call, product, n * d, pushFeature);
     multiply(call, MatrixArgumentsOf<double>{transposed(others), rowMajor(features, d), product, c, d, n, 1, 0});
-    forIndices(call, c * d, RoundedEntry{product, pushWeight});
+    storeAs(call, product, c * d, pushWeight);
   }
   static void run(DeviceCall& call) {
     const size_t n = call.rows, c = call.columns, d = call.dims[static_cast<int>('d')];
@@ -254,7 +246,6 @@ struct HeadForcesOp : HeadForces {
     forces(call, kd, features, weight, LGC_OUTPUT(float, call, kdPullWeight), LGC_OUTPUT(float, call, kdPushWeight),
            LGC_OUTPUT(float, call, kdPullFeature), LGC_OUTPUT(float, call, kdPushFeature));
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -65,7 +65,6 @@ struct TiltedKlOp : TiltedKl {
     for (int k = 0; k < kTiltedOutputs; ++k) task.out[k] = static_cast<float*>(call.outputs[k]);
     forRows<2>(call, {LGC_INPUT(void, call, logits), LGC_INPUT(void, call, jvp)}, task);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct LineLossRow {
@@ -126,7 +125,6 @@ struct LineLossOp : LineLoss {
               LineLossMean{losses, slopes, curvatures, n, count, LGC_OUTPUT(float, call, loss), LGC_NUMBER_AT(call, slope),
                            LGC_NUMBER_AT(call, curvature)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct ZeroArguments {
@@ -243,17 +241,6 @@ static LGC_ROW_KERNEL(1) void zeroRows(LGC_ARGUMENT ZeroArguments a) {
   a.zeroIm[row] = static_cast<float>(y);
 }
 
-struct LeastRadius {
-  const float* rho;
-  size_t n;
-  double* batchRho;
-  LGC_DEVICE void operator()() const {
-    Team team = wholeBlock();
-    const unsigned row = limiting(team, rho, n, -1);
-    if (team.leads()) give(batchRho, n ? static_cast<double>(rho[row]) : kInfinity);
-  }
-};
-
 struct PartitionZeroRadiusOp : PartitionZeroRadius {
   static void run(DeviceCall& call) {
     const size_t c = call.columns;
@@ -269,9 +256,8 @@ struct PartitionZeroRadiusOp : PartitionZeroRadius {
                           LGC_OUTPUT(float, call, zeroIm)};
     const unsigned threads = c <= 256 ? kWarpLanes : c <= 2048 ? 128 : kRowThreads;
     launch(call, {call.rows, threads, sizeof(TeamRoom)}, zeroRows, a);
-    once(call, LeastRadius{rho, call.rows, LGC_NUMBER_AT(call, batchRho)});
+    once(call, LeastRadius{rho, call.rows, LGC_NUMBER_AT(call, batchRho), nullptr});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct BiasEntry {
@@ -280,26 +266,17 @@ struct BiasEntry {
   float* out;
   LGC_DEVICE void operator()(size_t i) const { out[i] = bias[i % columns]; }
 };
-struct StoredEntry {
-  const float* from;
-  Storage storage;
-  void* to;
-  LGC_DEVICE void operator()(size_t i) const { writeOne(to, storage, i, from[i]); }
-};
-
 struct LinearHeadJvpOp : LinearHeadJvp {
   static void run(DeviceCall& call) {
     const auto size = [&](char letter) { return call.dims[static_cast<int>(letter)]; };
     const size_t n = size('n'), c = size('c'), d = size('d');
     const float* bias = LGC_INPUT(float, call, dBias);
-    void* jvp = LGC_OUTPUT(void, call, jvp);
-    float* product = call.storage == Storage::f32 ? static_cast<float*>(jvp) : call.scratch<float>(n * c);
-    if (bias) forIndices(call, n * c, BiasEntry{bias, c, product});
+    const FloatOutput jvp(call, LGC_OUTPUT(void, call, jvp), n * c);
+    if (bias) forIndices(call, n * c, BiasEntry{bias, c, jvp.at});
     multiply(call,
-             {{LGC_INPUT(float, call, hidden), d, 1}, {LGC_INPUT(float, call, dWeight), 1, d}, product, n, c, d, 1, bias ? 1.0f : 0.0f});
-    if (product != jvp) forIndices(call, n * c, StoredEntry{product, call.storage, jvp});
+             {{LGC_INPUT(float, call, hidden), d, 1}, {LGC_INPUT(float, call, dWeight), 1, d}, jvp.at, n, c, d, 1, bias ? 1.0f : 0.0f});
+    jvp.finish(call);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

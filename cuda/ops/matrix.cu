@@ -22,7 +22,6 @@ struct MatmulOp : Matmul {
     m.beta = static_cast<float>(LGC_OPTION(call, beta));
     multiply(call, m);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

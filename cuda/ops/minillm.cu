@@ -51,9 +51,8 @@ struct MinillmPolicyLossOp : MinillmPolicyLoss {
                          mask,
                          share,
                          LGC_OUTPUT(float, call, gradLogps)};
-    sumFlat<1>(call, n, term, StoreMean{share, call.numbers[outputIndex(record, "loss")]});
+    sumFlat<1>(call, n, term, StoreMean{share, LGC_NUMBER_AT(call, loss)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Of a part of a sequence, what it adds to the returns before it: their sum, the discount over it, and how many rewards it has.
@@ -162,7 +161,6 @@ struct MinillmAdvantagesOp : MinillmAdvantages {
       return;
     forIndices(call, n, WhitenAt{returns, mask, whitens ? whitening : nullptr, LGC_OUTPUT(float, call, advantages)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -80,7 +80,6 @@ struct OutputLogitStatsOp : OutputLogitStats {
     for (int k = 0; k < kLogitNumbers; ++k) join.numbers[k] = call.numbers[k];
     once(call, join);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

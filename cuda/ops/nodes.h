@@ -202,7 +202,7 @@ struct NodeGradient {
   const double* dx;
   const double* others;  // [batch]: the positions that count on the other side; without any, the sequence has no gradient. Null: all have
   double* sums;          // [position, 2]
-  Gradient gradient;
+  Elements gradient;
   bool add;  // to what is there, which is float32
 
   LGC_DEVICE bool active(size_t t) const {
@@ -258,7 +258,7 @@ struct NodeGradient {
       writeOne(gradient.at, gradient.storage, at, static_cast<float>(own));
   }
 };
-inline void addGradient(DeviceCall& call, const NodeSet& set, const double* dx, const double* others, const Gradient& gradient, bool add) {
+inline void addGradient(DeviceCall& call, const NodeSet& set, const double* dx, const double* others, const Elements& gradient, bool add) {
   double* sums = call.scratch<double>(2 * set.positions());
   const NodeGradient task{set, dx, others, sums, gradient, add};
   if (set.options.transform == kNodeNone)

@@ -6,10 +6,6 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 namespace {
 
-struct Square {
-  const float* x;
-  LGC_DEVICE void operator()(size_t i, double* t) const { t[0] = static_cast<double>(x[i]) * static_cast<double>(x[i]); }
-};
 struct StoreRms {
   Rms d;
   size_t n;
@@ -19,10 +15,8 @@ struct StoreRms {
 
 struct RmsOp : Rms {
   static void run(DeviceCall& call) {
-    sumFlat<1>(call, call.rows, Square{LGC_INPUT(float, call, x)},
-               StoreRms{Rms(call), call.rows, call.numbers[outputIndex(record, "rms")]});
+    sumFlat<1>(call, call.rows, Squares<float>{LGC_INPUT(float, call, x)}, StoreRms{Rms(call), call.rows, LGC_NUMBER_AT(call, rms)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -37,7 +37,6 @@ struct AdamWStepOp : AdamWStep {
     constexpr int first = outputIndex(record, "gradRms");
     sumFlat<3>(call, call.rows, term, StoreRms{call.rows, {call.numbers[first], call.numbers[first + 1], call.numbers[first + 2]}});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -131,12 +131,10 @@ struct BinaryLogisticLossOp : BinaryLogisticLoss {
     forIndices(call, n, LogitMargin{LGC_INPUT(float, call, logits), signs, margins});
     const Gates* gates = gatesOf(call, margins, n, sharpness, normalized);
     if (!gates) return;
-    once(call, GateNumbers{gates, mean ? count : 1.0, count, call.numbers[outputIndex(record, "loss")], nullptr, nullptr,
-                           call.numbers[outputIndex(record, "beta")]});
+    once(call, GateNumbers{gates, mean ? count : 1.0, count, LGC_NUMBER_AT(call, loss), nullptr, nullptr, LGC_NUMBER_AT(call, beta)});
     if (loss || gradient)
       forIndices(call, n, LogisticEntry{{gates, margins, signs, sharpness, mean ? 1.0 / count : 1.0, normalized}, loss, gradient});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // ---- a linear model
@@ -241,8 +239,7 @@ bool logisticOf(LinearModel<D>& model, double sharpness, bool normalized, double
   const double n = static_cast<double>(model.n);
   const Gates* gates = gatesOf(call, model.margins, model.n, sharpness, normalized);
   if (!gates) return false;
-  once(call, GateNumbers{gates, n, n, call.numbers[outputIndex(record, "loss")], call.numbers[outputIndex(record, "misclassified")],
-                         accuracy, call.numbers[outputIndex(record, "beta")]});
+  once(call, GateNumbers{gates, n, n, LGC_NUMBER_AT(call, loss), LGC_NUMBER_AT(call, misclassified), accuracy, LGC_NUMBER_AT(call, beta)});
   if (!wantsGradient) return true;
   forIndices(call, model.n, StoreGateWeight{{gates, model.margins, model.signs, sharpness, 1.0 / n, normalized}, model.weights});
   descent = model.combine();
@@ -255,12 +252,11 @@ struct LogisticRegressionOp : LogisticRegression {
     if (!model) return;
     float* gradient = LGC_OUTPUT(float, call, gradTheta);
     Combined descent{};
-    if (logisticOf(model, LGC_OPTION(call, sharpness), LGC_OPTION(call, normalized) != 0, call.numbers[outputIndex(record, "accuracy")],
+    if (logisticOf(model, LGC_OPTION(call, sharpness), LGC_OPTION(call, normalized) != 0, LGC_NUMBER_AT(call, accuracy),
                    gradient != nullptr, descent) &&
         gradient)
       forIndices(call, model.d, NegativeSum{descent, gradient});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct LogisticGdStepOp : LogisticGdStep {
@@ -270,7 +266,6 @@ struct LogisticGdStepOp : LogisticGdStep {
     if (model && logisticOf(model, 1, LGC_OPTION(call, normalized) != 0, nullptr, true, descent))
       forIndices(call, model.d, StepTheta{descent, LGC_OPTION(call, stepSize), model.theta, LGC_OUTPUT(float, call, theta)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct WrongTerm {
@@ -297,7 +292,7 @@ struct BatchPerceptronStepOp : BatchPerceptronStep {
     LinearModel<BatchPerceptronStep> model(call);
     if (!model) return;
     model.measure();
-    double* wrong = call.numbers[outputIndex(record, "misclassified")];
+    double* wrong = LGC_NUMBER_AT(call, misclassified);
     if (!sumFlat<1>(call, model.n, WrongTerm{model.margins}, StoreNumber{wrong})) return;
     forIndices(call, model.n,
                PerceptronWeight{wrong, model.margins, model.signs, static_cast<double>(model.n), LGC_OPTION(call, first) != 0,
@@ -305,7 +300,6 @@ struct BatchPerceptronStepOp : BatchPerceptronStep {
     const Combined sums = model.combine();
     if (sums.partial) forIndices(call, model.d, StepTheta{sums, 1, model.theta, LGC_OUTPUT(float, call, theta)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // The given sample if it is wrong, else the first that is; -1 if there is none.
@@ -345,12 +339,11 @@ struct PerceptronStepOp : PerceptronStep {
     LinearModel<PerceptronStep> model(call);
     if (!model) return;
     model.measure();
-    double* chosen = call.numbers[outputIndex(record, "index")];
-    if (!sumFlat<1>(call, model.n, WrongTerm{model.margins}, StoreNumber{call.numbers[outputIndex(record, "misclassified")]})) return;
+    double* chosen = LGC_NUMBER_AT(call, index);
+    if (!sumFlat<1>(call, model.n, WrongTerm{model.margins}, StoreNumber{LGC_NUMBER_AT(call, misclassified)})) return;
     once(call, ChooseWrong{model.n, model.margins, LGC_GIVEN(call, index) ? LGC_OPTION(call, index) : -1.0, chosen});
     forIndices(call, model.d, AddSample{chosen, model.features, model.signs, model.d, model.theta, LGC_OUTPUT(float, call, theta)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct Separation {
@@ -376,24 +369,17 @@ struct Separation {
     *normalized = found.normalized;
   }
 };
-struct StoreMargin {
-  const double* margins;
-  float* out;
-  LGC_DEVICE void operator()(size_t i) const { out[i] = static_cast<float>(margins[i]); }
-};
-
 struct SeparationStatsOp : SeparationStats {
   static void run(DeviceCall& call) {
     LinearModel<SeparationStats> model(call);
     if (!model) return;
     model.measure(model.weights);
-    forIndices(call, model.n, StoreMargin{model.margins, LGC_OUTPUT(float, call, margins)});
-    const auto number = [&](const char* name) { return call.numbers[outputIndex(record, name)]; };
-    once(call, Separation{SeparationStats(call), model.n, model.d, model.margins, model.weights, model.theta, number("minMargin"),
-                          number("radius"), number("misclassified"), number("accuracy"), number("perceptronBound"),
-                          number("batchPerceptronBound"), number("normalizedBound")});
+    storeAs(call, model.margins, model.n, LGC_OUTPUT(float, call, margins));
+    once(call,
+         Separation{SeparationStats(call), model.n, model.d, model.margins, model.weights, model.theta, LGC_NUMBER_AT(call, minMargin),
+                    LGC_NUMBER_AT(call, radius), LGC_NUMBER_AT(call, misclassified), LGC_NUMBER_AT(call, accuracy),
+                    LGC_NUMBER_AT(call, perceptronBound), LGC_NUMBER_AT(call, batchPerceptronBound), LGC_NUMBER_AT(call, normalizedBound)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

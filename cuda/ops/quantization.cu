@@ -126,22 +126,18 @@ template <class D, template <class> class Table> void quantizeBackward(DeviceCal
 
 struct ElasticFakeQuantizeOp : ElasticFakeQuantize {
   static void run(DeviceCall& call) { quantize<ElasticFakeQuantize, ElasticTable>(call); }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 struct AffineFakeQuantizeOp : AffineFakeQuantize {
   static void run(DeviceCall& call) { quantize<AffineFakeQuantize, AffineTable>(call); }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 struct ElasticFakeQuantizeBackwardOp : ElasticFakeQuantizeBackward {
   static void run(DeviceCall& call) {
     quantizeBackward<ElasticFakeQuantizeBackward, ElasticTable>(call, call.dims['B'], static_cast<size_t>(columnOf(call)),
                                                                 LGC_OUTPUT(float, call, gradOffset));
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 struct AffineFakeQuantizeBackwardOp : AffineFakeQuantizeBackward {
   static void run(DeviceCall& call) { quantizeBackward<AffineFakeQuantizeBackward, AffineTable>(call, 1, 0, nullptr); }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // ---- the first step: all ranges of a batch at once, in pieces
@@ -269,7 +265,6 @@ struct InitQuantScaleOp : InitQuantScale {
     }
     forIndices(call, groups.count, store);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -47,7 +47,6 @@ struct ConvergenceRadiusOp : ConvergenceRadius {
     once(call, ConvergenceBatch{quantileOf(call, spread, call.rows, LGC_OPTION(call, quantile)), temperature,
                                 LGC_NUMBER_AT(call, batchSpread), LGC_NUMBER_AT(call, batchRho), LGC_NUMBER_AT(call, bottleneck)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct MarginRow {
@@ -74,33 +73,14 @@ struct MarginRow {
   }
 };
 
-struct MarginBatch {
-  const float* rho;
-  size_t n;
-  double *batchRho, *bottleneck;
-  LGC_DEVICE void operator()() const {
-    Team team = wholeBlock();
-    const unsigned row = limiting(team, rho, n, -1);
-    if (!team.leads()) return;
-    give(batchRho, n ? static_cast<double>(rho[row]) : kInfinity);
-    give(bottleneck, n ? static_cast<double>(row) : -1.0);
-  }
-};
-
 struct MarginRadiusOp : MarginRadius {
   static void run(DeviceCall& call) {
     float* rho = LGC_OUTPUT(float, call, rho);
     forRows<2>(call, {LGC_INPUT(void, call, logits), LGC_INPUT(void, call, jvp)},
                MarginRow{marksOf<MarginRadius>(call), LGC_OPTION(call, temperature), rho, LGC_OUTPUT(float, call, margin),
                          LGC_OUTPUT(float, call, slope), LGC_OUTPUT(int32_t, call, competitor)});
-    once(call, MarginBatch{rho, call.rows, LGC_NUMBER_AT(call, batchRho), LGC_NUMBER_AT(call, bottleneck)});
+    once(call, LeastRadius{rho, call.rows, LGC_NUMBER_AT(call, batchRho), LGC_NUMBER_AT(call, bottleneck)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
-};
-
-struct SquareTerm {
-  const float* x;
-  LGC_DEVICE void operator()(size_t i, double (&t)[1]) const { t[0] = static_cast<double>(x[i]) * static_cast<double>(x[i]); }
 };
 
 // What the update is multiplied by, and what the call says about it.
@@ -139,13 +119,12 @@ struct RadiusControllerOp : RadiusController {
     float* spread = call.scratch<float>(n);
     double* factor = call.scratch<double>(1);
     forRows<1>(call, {LGC_INPUT(void, call, jvp)}, SpreadRow{spread, nullptr, 1});
-    const PartialSums<1> squares = sumPieces<1>(call, size, SquareTerm{update});
+    const PartialSums<1> squares = sumPieces<1>(call, size, Squares<float>{update});
     once(call, ControllerStep{RadiusController(call), quantileOf(call, spread, n, LGC_OPTION(call, quantile)), squares, factor,
                               LGC_NUMBER_AT(call, scale), LGC_NUMBER_AT(call, rho), LGC_NUMBER_AT(call, stepNorm),
                               LGC_NUMBER_AT(call, rBefore), LGC_NUMBER_AT(call, r)});
     forIndices(call, size, ScaledUpdate{update, factor, LGC_OUTPUT(float, call, out)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct GapRow {
@@ -205,7 +184,6 @@ struct LogitGapRadiusOp : LogitGapRadius {
                GapRow{op, LGC_OPTION(call, gap) == kTopTwo, every ? LGC_OUTPUT(float, call, rho) : nullptr, gaps});
     if (!every) once(call, GapBatch{op, gaps, call.rows, reduce == kMeanGap, LGC_NUMBER_AT(call, rho)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct ActivationBatch {
@@ -224,7 +202,6 @@ struct ActivationRadiusOp : ActivationRadius {
     const Quantile rho = quantileOf(call, LGC_OUTPUT(float, call, rho), call.inputLength[0], LGC_OPTION(call, quantile));
     once(call, ActivationBatch{rho, LGC_NUMBER_AT(call, batchRho)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -22,7 +22,6 @@ struct TopKOp : TopK {
     launch(call, {sortBlocks(call.rows * k), kSortThreads}, gatherRows,
            GatherArguments{x, call.storage, c, k, call.rows * k, order, values, Storage::f32, indices});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct ArgsortOp : Argsort {
@@ -34,7 +33,6 @@ struct ArgsortOp : Argsort {
     launch(call, {sortBlocks(count), kSortThreads}, gatherRows,
            GatherArguments{x, call.storage, c, c, count, order, nullptr, Storage::f32, LGC_OUTPUT(int32_t, call, indices)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct SortOp : Sort {
@@ -55,7 +53,6 @@ struct SortOp : Sort {
     launch(call, {sortBlocks(count), kSortThreads}, gatherRows,
            GatherArguments{from, call.storage, c, c, count, order, values, call.storage, LGC_OUTPUT(int32_t, call, indices)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

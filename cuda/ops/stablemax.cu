@@ -25,7 +25,6 @@ struct LogitScaleDerivativeOp : LogitScaleDerivative {
     forRows<2>(call, {LGC_INPUT(void, call, logits), LGC_INPUT(void, call, gradLogits)},
                ScaleRow{LGC_OUTPUT(float, call, derivative), LGC_OUTPUT(float, call, nlmCosine)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct PerpArrays {
@@ -80,13 +79,12 @@ struct PerpGradOp : PerpGrad {
     const PerpArrays x{LGC_INPUT(float, call, grad), LGC_INPUT(float, call, param)};
     PerpGrad* found = call.scratch<PerpGrad>(1);
     if (!found || !sumFlat<3>(call, call.rows, PerpProducts{x}, PerpProject{PerpGrad(call), found}) ||
-        !sumFlat<2>(call, call.rows, PerpProjected{x, found},
-                    PerpProjectAgain{found, call.numbers[outputIndex(record, "parallelNorm")],
-                                     call.numbers[outputIndex(record, "perpNorm")], call.numbers[outputIndex(record, "nlmCosine")]}))
+        !sumFlat<2>(
+            call, call.rows, PerpProjected{x, found},
+            PerpProjectAgain{found, LGC_NUMBER_AT(call, parallelNorm), LGC_NUMBER_AT(call, perpNorm), LGC_NUMBER_AT(call, nlmCosine)}))
       return;
     forIndices(call, call.rows, PerpEntry{x, found, LGC_OUTPUT(float, call, out)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct CollapsedRow {
@@ -125,10 +123,8 @@ struct SoftmaxCollapseOp : SoftmaxCollapse {
     if (!collapsed) return;
     const RowMarks marks = marksOf<SoftmaxCollapse>(call);
     forRows<1>(call, {LGC_INPUT(void, call, logits)}, CollapsedRow{marks, limitOf(call), LGC_OUTPUT(int32_t, call, mask), collapsed});
-    once(call, CountCollapsed{call.rows, collapsed, marks.at, marks.ignore, call.numbers[outputIndex(record, "count")],
-                              call.numbers[outputIndex(record, "fraction")]});
+    once(call, CountCollapsed{call.rows, collapsed, marks.at, marks.ignore, LGC_NUMBER_AT(call, count), LGC_NUMBER_AT(call, fraction)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -9,20 +9,21 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 template <class D> struct RowLossOp : D {
-  static constexpr Kernels kernels{&onDevice<&runRowLoss<D>>, nullptr};
+  static void run(DeviceCall& call) { runRowLoss<D>(call); }
 };
 template <class D> struct RowSweepOp : D {
-  static constexpr Kernels kernels{&onDevice<&runRowSweeps<D>>, nullptr};
+  static void run(DeviceCall& call) { runRowSweeps<D>(call); }
 };
 template <class D> struct RowPairOp : D {
-  static constexpr Kernels kernels{&onDevice<&runRowPair<D>>, nullptr};
+  static void run(DeviceCall& call) { runRowPair<D>(call); }
 };
 template <class D> struct ElementOp : D {
-  static constexpr Kernels kernels{&onDevice<&runElements<D>>, nullptr};
+  static void run(DeviceCall& call) { runElements<D>(call); }
 };
 
+// Of ops: a record, and run(DeviceCall&).
 template <class... D> struct DeviceTable {
-  static constexpr Kernels kernels[] = {D::kernels...};
+  static constexpr Kernels kernels[] = {{&onDevice<&D::run>, nullptr}...};
   static constexpr const StoredRecord* records[] = {&Store<D>::record...};
   static constexpr int count = sizeof...(D);
 };

@@ -22,9 +22,6 @@ struct CountedRows {
 struct UldLossOp : UldLoss {
   static void run(DeviceCall& call) {
     const size_t n = call.rows, c = call.columns, v = call.dims[static_cast<int>('v')];
-    const double temperature = LGC_OPTION(call, temperature);
-    const double forStudent = LGC_GIVEN(call, studentTemperature) ? LGC_OPTION(call, studentTemperature) : temperature;
-    const double forTeacher = LGC_GIVEN(call, teacherTemperature) ? LGC_OPTION(call, teacherTemperature) : temperature;
     const size_t wide = c > v ? c : v, topK = static_cast<size_t>(LGC_OPTION(call, topK)), k = topK ? topK : wide;
     const int32_t* mask = LGC_INPUT(int32_t, call, mask);
     const int reduction = reductionOf<UldLoss>(call), loss = outputIndex(record, "loss");
@@ -32,8 +29,8 @@ struct UldLossOp : UldLoss {
     if (!distances || !scale) return;
     once(call, CountedRows{mask, n, reduction == kReduceMean, scale});
     const void *student = LGC_INPUT(void, call, student), *teacher = LGC_INPUT(void, call, teacher);
-    const UldSide mine{student, largestPlaces(call, student, n, c, k < c ? k : c), c, forStudent};
-    const UldSide theirs{teacher, largestPlaces(call, teacher, n, v, k < v ? k : v), v, forTeacher};
+    const UldSide mine{student, largestPlaces(call, student, n, c, k < c ? k : c), c, studentTemperature(call)};
+    const UldSide theirs{teacher, largestPlaces(call, teacher, n, v, k < v ? k : v), v, teacherTemperature(call)};
     UldTask task{};
     task.student = mine;
     task.teacher = theirs;
@@ -47,35 +44,30 @@ struct UldLossOp : UldLoss {
     forBlocks(call, n, task);
     reduceValues(call, loss, reduction, distances, scale, n);
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 // Of every position of the student: the teacher's row it is compared with (from 1) and its share of the mean, and the answer, which is
 // the next token.
 struct AnswerSpans {
+  UldSequenceLoss::Pairing pairing;
   const int32_t *targets, *marks;
-  size_t sequences, t, u, classes;
-  int32_t ignore;
-  bool skipStudent, skipTeacher;
+  size_t t, u, classes;
   uint32_t* partner;
   double* share;
   int32_t* answers;
   Faults faults;
   LGC_DEVICE void operator()(size_t s) const {
-    const int32_t* own = targets + s * t;
+    const int32_t *own = targets + s * t, ignore = pairing.ignore;
     for (size_t i = 0; i < t; ++i) {
       if (own[i] != ignore && (own[i] < 0 || static_cast<size_t>(own[i]) >= classes)) faults.raise();
       partner[s * t + i] = 0;
       share[s * t + i] = 0;
       answers[s * t + i] = i + 1 < t ? own[i + 1] : ignore;
     }
-    const UldSequenceLoss::Span mine = UldSequenceLoss::answer(own, t, ignore, skipStudent);
-    const UldSequenceLoss::Span theirs = UldSequenceLoss::answer(marks + s * u, u, ignore, skipTeacher);
-    const size_t pairs = mine.length < theirs.length ? mine.length : theirs.length;
-    for (size_t k = 0; k < pairs; ++k) {
-      partner[s * t + mine.start + k] = static_cast<uint32_t>(s * u + theirs.start + k + 1);
-      share[s * t + mine.start + k] = 1.0 / (static_cast<double>(sequences) * static_cast<double>(pairs));
-    }
+    pairing.each(own, t, marks + s * u, u, [&](size_t mine, size_t theirs, double part) {
+      partner[s * t + mine] = static_cast<uint32_t>(s * u + theirs + 1);
+      share[s * t + mine] = part;
+    });
   }
 };
 struct AnswerShare {
@@ -97,10 +89,9 @@ struct SequenceTotals {
     const double entropy = sumRows(rows, [&](size_t i) { return *entropyShare * entropies[i]; });
     const double distance = sumRows(rows, [&](size_t i) { return distances[i]; });
     if (threadIdx.x != 0) return;
-    if (crossEntropy) *crossEntropy = entropy;
-    if (distillation) *distillation = distance;
-    // A term without weight is left out, whatever it is.
-    if (loss) *loss = (entropyWeight == 0 ? 0.0 : entropyWeight * entropy) + (distanceWeight == 0 ? 0.0 : distanceWeight * distance);
+    give(crossEntropy, entropy);
+    give(distillation, distance);
+    give(loss, weighted(entropyWeight, entropy) + weighted(distanceWeight, distance));
   }
 };
 
@@ -113,13 +104,14 @@ struct UldSequenceLossOp : UldSequenceLoss {
     int32_t* answers = call.scratch<int32_t>(n);
     double *share = call.scratch<double>(n), *distances = call.scratch<double>(n), *entropies = call.scratch<double>(n),
            *entropyShare = call.scratch<double>(1);
-    GradientSum gradient(call, LGC_OUTPUT(void, call, gradStudent), n * c);
+    FloatOutput gradient(call, LGC_OUTPUT(void, call, gradStudent), n * c);
     if (call.outOfMemory) return;
-    const int32_t ignore = ignoreIndexOf<UldSequenceLoss>(call);
+    const Pairing pairing(call);
+    const int32_t ignore = pairing.ignore;
     const Faults faults = faultsOf(call, inputIndex(record, "studentTargets"));
     forIndices(call, b,
-               AnswerSpans{LGC_INPUT(int32_t, call, studentTargets), LGC_INPUT(int32_t, call, teacherTargets), b, t, u, c, ignore,
-                           LGC_OPTION(call, skipStudentEos) != 0, LGC_OPTION(call, skipTeacherEos) != 0, partner, share, answers, faults});
+               AnswerSpans{pairing, LGC_INPUT(int32_t, call, studentTargets), LGC_INPUT(int32_t, call, teacherTargets), t, u, c, partner,
+                           share, answers, faults});
     once(call, AnswerShare{answers, n, ignore, entropyShare});
     const void *student = LGC_INPUT(void, call, student), *teacher = LGC_INPUT(void, call, teacher);
     UldTask task{};
@@ -137,11 +129,9 @@ struct UldSequenceLossOp : UldSequenceLoss {
         call, n, c, {student},
         AddedCrossEntropy{{answers, ignore, true, true, faults}, entropyShare, ceWeight, entropies, ceWeight == 0 ? nullptr : gradient.at});
     gradient.finish(call);
-    const auto number = [&](const char* name) { return call.numbers[outputIndex(record, name)]; };
-    once(call, SequenceTotals{entropies, distances, entropyShare, n, ceWeight, distillWeight, number("loss"), number("crossEntropy"),
-                              number("distillation")});
+    once(call, SequenceTotals{entropies, distances, entropyShare, n, ceWeight, distillWeight, LGC_NUMBER_AT(call, loss),
+                              LGC_NUMBER_AT(call, crossEntropy), LGC_NUMBER_AT(call, distillation)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

@@ -7,12 +7,6 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-// A row of the device that an output is written to or added to: float32 while terms are added, else as the logits are.
-struct Gradient {
-  void* at = nullptr;
-  Storage storage = Storage::f32;
-};
-
 struct UldSide {
   const void* logits;
   Places places;
@@ -32,7 +26,7 @@ struct UldTask {
   const double* scale;      // of all gradients; null: 1
   double weight;            // of all gradients; what has none moves nothing, also where it is infinite
   double* distances;        // times share; 0 in rows that do not count
-  Gradient gradient;        // written; 0 in rows that do not count
+  Elements gradient;        // written; 0 in rows that do not count
 
   LGC_DEVICE void operator()(size_t row, Team& team) const {
     const bool counts = (!mask || mask[row] != 0) && (!partner || partner[row] != 0);
@@ -131,11 +125,6 @@ struct UldTask {
   LGC_DEVICE void put(size_t at, double x) const { writeOne(gradient.at, gradient.storage, at, static_cast<float>(x)); }
 };
 
-struct RoundValues {
-  const double* from;
-  float* to;
-  LGC_DEVICE void operator()(size_t i) const { to[i] = static_cast<float>(from[i]); }
-};
 // The sum of the values of rows, or pairs: times scale[0], and NaN as a mean over none, scale[1].
 struct TotalOf {
   const double *values, *scale;
@@ -149,7 +138,7 @@ struct TotalOf {
 };
 inline void reduceValues(DeviceCall& call, int output, int reduction, const double* values, const double* scale, size_t count) {
   if (reduction == kReduceNone)
-    forIndices(call, count, RoundValues{values, static_cast<float*>(call.outputs[output])});
+    storeAs(call, values, count, static_cast<float*>(call.outputs[output]));
   else if (call.numbers[output])
     once(call, TotalOf{values, scale, count, reduction == kReduceMean, call.numbers[output]});
 }
@@ -167,10 +156,8 @@ struct AddedCrossEntropy {
     RowSum s;
     rowSums<1>(
         rows, 1.0f, [](float x) { return x; }, &s);
-    const double others = s.max == -__builtin_huge_val() ? __builtin_nan("") : s.others, inverse = 1.0 / (1.0 + others);
-    const double x = rows.reads() ? static_cast<double>(rows.entry(0, target)) : 0.0;
-    if (rows.leads())
-      losses[rows.row] = rows.fate == Fate::kept ? log1p(others) - (x - s.max) : rows.fate == Fate::lost ? __builtin_nan("") : 0.0;
+    const TargetTerm term(s, target, rows.reads() ? static_cast<double>(rows.entry(0, target)) : 0.0);
+    if (rows.leads()) losses[rows.row] = rows.fate == Fate::kept ? term.loss : rows.fate == Fate::lost ? __builtin_nan("") : 0.0;
     if (!gradient || !rows.inside) return;
     float* g = gradient + rows.row * rows.shape.columns;
     if (rows.fate == Fate::lost) {
@@ -178,36 +165,12 @@ struct AddedCrossEntropy {
       return;
     }
     const double factor = weight * (scale ? *scale : 1.0);
-    // p_y - 1 of a confident row is what the others sum to.
-    const double slope = target == s.argMax ? -others * inverse : exp(x - s.max) * inverse - 1.0;
-    const float top = static_cast<float>(s.max), ofOthers = static_cast<float>(factor * inverse),
-                ofTarget = static_cast<float>(factor * slope);
+    const float top = static_cast<float>(s.max), ofOthers = static_cast<float>(factor * term.inverse),
+                ofTarget = static_cast<float>(factor * term.slope);
     eachColumn(rows, [&](int j, const float(&z)[1]) {
       g[j] += static_cast<unsigned>(j) == target ? ofTarget : exponential(z[0] - top) * ofOthers;
     });
   }
-};
-
-struct NarrowTask {
-  const float* from;
-  Gradient to;
-  LGC_DEVICE void operator()(size_t i) const { writeOne(to.at, to.storage, i, from[i]); }
-};
-// Where several terms are added up before they are stored as the logits are.
-class GradientSum {
- public:
-  float* at = nullptr;  // null: no gradient is wanted
-
-  GradientSum(DeviceCall& call, void* out, size_t count) : out_{out, call.storage}, count_(count) {
-    if (out) at = call.storage == Storage::f32 ? static_cast<float*>(out) : call.scratch<float>(count);
-  }
-  void finish(DeviceCall& call) const {
-    if (at && at != out_.at) forIndices(call, count_, NarrowTask{at, out_});
-  }
-
- private:
-  Gradient out_;
-  size_t count_;
 };
 
 }  // namespace LOGITCORE_LEVEL

@@ -159,7 +159,6 @@ struct WeightMomentsOp : WeightMoments {
                StoreMoments{all.layers, LGC_OUTPUT(float, call, mean), LGC_OUTPUT(float, call, std), LGC_OUTPUT(float, call, skewness),
                             LGC_OUTPUT(float, call, kurtosis)});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 struct WdrNumbers {
@@ -202,14 +201,12 @@ struct WdrLossOp : WdrLoss {
     const WdrLoss d(call, all.count);
     forIndices(call, all.count,
                StoreMoments{all.layers, nullptr, nullptr, LGC_OUTPUT(float, call, skewness), LGC_OUTPUT(float, call, kurtosis)});
-    once(call, WdrNumbers{d, all, call.numbers[outputIndex(record, "loss")], call.numbers[outputIndex(record, "skewLoss")],
-                          call.numbers[outputIndex(record, "kurtLoss")]});
+    once(call, WdrNumbers{d, all, LGC_NUMBER_AT(call, loss), LGC_NUMBER_AT(call, skewLoss), LGC_NUMBER_AT(call, kurtLoss)});
     float* gradient = LGC_OUTPUT(float, call, gradWeights);
     if (!gradient) return;
     forTeams(call, all.count * all.parts, all.length(), WdrGradient{d, all, gradient});
     forIndices(call, all.n, WithoutLayers{all.wrong, gradient});
   }
-  static constexpr Kernels kernels{&onDevice<&run>, nullptr};
 };
 
 }  // namespace

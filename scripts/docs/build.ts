@@ -58,6 +58,15 @@ const app = await Application.bootstrapWithPlugins({
     ...['Exact', 'Numbers', 'Reduced', 'Simplify', 'When'],
     ...['AdaptedArguments', 'AnyOp', 'DifferentiableName', 'Native'],
     ...['Backward', 'OptionsOf', 'Results', 'Student', 'Targeted'],
+    ...[
+      'Collapse',
+      'Linear',
+      'LinearHeadJvp',
+      'MarginRadius',
+      'Policy',
+      'Quantize',
+      'QuantizeBackward',
+    ],
   ],
 });
 

@@ -1,11 +1,10 @@
 import type * as host from '../../index.js';
 import type { DerivedSizes } from '../../request.js';
 import { callOnDevice } from '../call.js';
-import type { CudaTensor } from '../tensor.js';
+import type { CudaTensor as T } from '../tensor.js';
 import type { DeviceOp } from '../types.js';
 
-export type { DeviceOp };
-export type T = CudaTensor;
+export type { DeviceOp, T };
 
 // The op of the same name in `logitcore` has the documentation of each: there with arrays, here with tensors.
 export const op = (name: string, derived?: DerivedSizes): never =>

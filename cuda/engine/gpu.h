@@ -11,6 +11,7 @@
 #define LGC_ROW_KERNEL(blocks) __global__ __launch_bounds__(256, blocks)
 #define LGC_UNROLL _Pragma("unroll")
 #define LGC_UNROLL_4 _Pragma("unroll 4")
+#define LGC_ROLLED _Pragma("unroll 1")
 // Of a kernel's arguments: stays where the launch put it, also where its address is taken.
 #define LGC_ARGUMENT const __grid_constant__
 #else
@@ -21,5 +22,6 @@
 #define LGC_ROW_KERNEL(blocks) inline
 #define LGC_UNROLL
 #define LGC_UNROLL_4
+#define LGC_ROLLED
 #define LGC_ARGUMENT const
 #endif

@@ -73,27 +73,28 @@ template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT Los
   if (moments) {
     // Equal entries have a mean that is exactly theirs: the origin is one of those that count.
     const size_t c = a.layout.columns;
-    const auto counts = [&](int j) { return !withoutTarget || static_cast<unsigned>(j) != y; };
+    const unsigned left = withoutTarget ? y : kNoMark;
+    const Marked marked{{left, kNoMark, kNoMark}};
     const float origin = rows.reads() ? rows.entry(0, withoutTarget && y == 0 && c > 1 ? 1 : 0) : 0.0f;
     const double counted = static_cast<double>(withoutTarget ? c - 1 : c), divisor = counted == 0 ? 1.0 : counted;
     Sums<1> away;
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
+    rows.sweepBut(marked, [&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (chunk.has(e) && counts(chunk.column(e))) away.add(0, v[0][e] - origin);
+        if (chunk.has(e) && !chunk.is(e, left)) away.add(0, v[0][e] - origin);
       away.next();
     });
     away.fold();
     rows.team.sum(away.total);
     const float centre = static_cast<float>(static_cast<double>(origin) + away.total[0] / divisor);
     Sums<2> spread;
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
+    rows.sweepBut(marked, [&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (chunk.has(e) && counts(chunk.column(e))) {
+        if (chunk.has(e) && !chunk.is(e, left)) {
           const float x = v[0][e] - centre;
           spread.add(0, x);
-          spread.add(1, x * x);
+          spread.addSquare(1, x);
         }
       spread.next();
     });
@@ -143,7 +144,8 @@ template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT Los
         capSlope = fma(-t, t, 1.0);
       }
       const float atTarget = static_cast<float>(k.atTarget * capSlope);
-      rows.each([&](const auto& chunk, float(*v)[kEight]) {
+      const unsigned target = targeted ? y : kNoMark;
+      rows.sweepBut(Marked{{target, kNoMark, kNoMark}}, [&](const auto& chunk, float(*v)[kEight]) {
         float out[kEight];
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
@@ -156,7 +158,7 @@ template <class D, bool Shaped> LGC_ROW_KERNEL(3) void lossRows(LGC_ARGUMENT Los
             const float t = x / cap;
             g = g * fnma(t, t, 1.0f);
           }
-          out[e] = targeted && static_cast<unsigned>(chunk.column(e)) == y ? atTarget : g;
+          out[e] = chunk.is(e, target) ? atTarget : g;
         }
         rows.write(a.gradient, chunk, out);
       });

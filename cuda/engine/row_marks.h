@@ -49,41 +49,78 @@ LGC_DEVICE float power2(float y) {
 constexpr float kPerNat = 1.4426950408889634f;
 LGC_DEVICE float exponential(float x) { return power2(x * kPerNat); }
 
-// Of the first `count` inputs, as `read` gives them: the largest entry and the sum of the other exponentials. Infinite rows have no
-// distribution.
-template <int count, int N, class R> LGC_DEVICE void rowSums(Rows<N>& rows, float scale, const R& read, RowSum* out) {
-  Placed top[count];
-  float origin[count];
+// The larger, of a number and NaN the number.
+LGC_DEVICE float larger(float a, float b) {
+#if defined(__CUDACC__)
+  return fmaxf(a, b);
+#else
+  return b > a || a != a ? b : a;
+#endif
+}
+
+// Of `count` inputs from the first on, as `read` gives them: the largest entry and its first column, which is not `except`. Rows without
+// any have -Infinity and no column.
+template <int count, int input = 0, int N, class R>
+LGC_DEVICE void findTops(Rows<N>& rows, const R& read, unsigned except, Placed (&top)[count]) {
+  // Which four columns it is in: one question for each, and the column is looked up at the end.
+  int four[count];
   LGC_UNROLL
-  for (int k = 0; k < count; ++k) top[k] = {-__builtin_huge_valf(), 0x7fffffffu};
-  rows.each([&](const auto& chunk, float(*v)[kEight]) {
+  for (int k = 0; k < count; ++k) {
+    top[k] = {-__builtin_huge_valf(), kNoMark};
+    four[k] = kNoColumn;
+  }
+  rows.sweepBut(Marked{{except, kNoMark, kNoMark}}, [&](const auto& chunk, float(*v)[kEight]) {
     LGC_UNROLL
-    for (int e = 0; e < static_cast<int>(kEight); ++e) {
-      if (!chunk.has(e)) continue;
+    for (int k = 0; k < count; ++k) {
       LGC_UNROLL
-      for (int k = 0; k < count; ++k) {
-        const float x = read(v[k][e]);
-        if (x > top[k].value) top[k] = {x, static_cast<unsigned>(chunk.column(e))};
+      for (int first = 0; first < static_cast<int>(kEight); first += 4) {
+        float most = -__builtin_huge_valf();
+        LGC_UNROLL
+        for (int e = first; e < first + 4; ++e)
+          if (chunk.has(e) && !chunk.is(e, except)) most = larger(most, read(v[input + k][e]));
+        const int start = chunk.column(first);
+        if (most > top[k].value || (!chunk.inOrder && most == top[k].value && start < four[k])) {
+          top[k].value = most;
+          four[k] = start;
+        }
       }
     }
   });
   LGC_UNROLL
   for (int k = 0; k < count; ++k) {
+    // Columns of four begin at -7 at the earliest.
+    top[k].index = static_cast<unsigned>(four[k] + 8);
     top[k] = rows.team.largest(top[k]);
+    top[k].index = top[k].value == -__builtin_huge_valf()
+                       ? kNoMark
+                       : rows.firstEqual(input + k, static_cast<int>(top[k].index) - 8, top[k].value, except, read);
+  }
+}
+
+// Of the first `count` inputs, as `read` gives them: the largest entry and the sum of the other exponentials. Infinite rows have no
+// distribution.
+template <int count, int N, class R> LGC_DEVICE void rowSums(Rows<N>& rows, float scale, const R& read, RowSum* out) {
+  Placed top[count];
+  float origin[count];
+  Marked marked{{kNoMark, kNoMark, kNoMark}};
+  findTops<count>(rows, read, kNoMark, top);
+  LGC_UNROLL
+  for (int k = 0; k < count; ++k) {
     const bool masked = top[k].value == -__builtin_huge_valf();
     if (masked) top[k].index = 0;
     origin[k] = masked ? 0.0f : top[k].value;
+    marked.at[k] = top[k].index;
   }
   Sums<count> sums;
   const float unit = scale * kPerNat;
-  rows.each([&](const auto& chunk, float(*v)[kEight]) {
+  rows.sweepBut(marked, [&](const auto& chunk, float(*v)[kEight]) {
     LGC_UNROLL
     for (int e = 0; e < static_cast<int>(kEight); ++e) {
       if (!chunk.has(e)) continue;
       LGC_UNROLL
       for (int k = 0; k < count; ++k) {
         const float power = power2((read(v[k][e]) - origin[k]) * unit);
-        sums.add(k, static_cast<unsigned>(chunk.column(e)) == top[k].index ? 0.0f : power);
+        if (!chunk.is(e, top[k].index)) sums.add(k, power);
       }
     }
     sums.next();

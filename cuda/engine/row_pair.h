@@ -35,28 +35,24 @@ template <class D> struct PairTeam {
   static constexpr bool targeted = findKind(D::record, Kind::target, Kind::target) >= 0;
   const D& d;
   Rows<2>& rows;
-  unsigned hole;
+  unsigned hole;  // 0 in ops without targets
   PairSide<double> side[2];
   PairRowOf row[2];
+  unsigned left;  // the column of the target, if the op leaves it out
 
-  LGC_DEVICE bool left(int column) const { return targeted && static_cast<unsigned>(column) == hole; }
+  LGC_DEVICE PairTeam(const D& definition, Rows<2>& pairs, unsigned target)
+      : d(definition), rows(pairs), hole(target), side{}, row{}, left(targeted ? target : kNoMark) {}
 
-  LGC_DEVICE void findTops() {
-    Placed top[2] = {{-__builtin_huge_valf(), 0x7fffffffu}, {-__builtin_huge_valf(), 0x7fffffffu}};
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
-      LGC_UNROLL
-      for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (!chunk.has(e) || left(chunk.column(e))) continue;
-        LGC_UNROLL
-        for (int k = 0; k < 2; ++k)
-          if (v[k][e] > top[k].value) top[k] = {v[k][e], static_cast<unsigned>(chunk.column(e))};
-      }
-    });
+  LGC_DEVICE Marked marked() const { return {{left, row[0].argMax, row[1].argMax}}; }
+
+  LGC_DEVICE void findLargest() {
+    Placed top[2];
+    findTops<2>(
+        rows, [](float x) { return x; }, left, top);
     LGC_UNROLL
     for (int k = 0; k < 2; ++k) {
-      top[k] = rows.team.largest(top[k]);
       // A row without any has its first entry for it, as on the CPU.
-      if (top[k].value == -__builtin_huge_valf()) top[k].index = targeted && hole == 0 ? 1 : 0;
+      if (top[k].index == kNoMark) top[k].index = targeted && hole == 0 ? 1 : 0;
       row[k].top = top[k].value;
       row[k].argMax = top[k].index;
       side[k].top = static_cast<double>(top[k].value);
@@ -64,7 +60,8 @@ template <class D> struct PairTeam {
     }
   }
 
-  // Of the entries that are not masked, those that are left out of the softmaxes among them. In double, where nothing overflows.
+  // Of the entries that are not masked, those that are left out of the softmaxes among them. In float, and once more in double where
+  // squares leave its range.
   LGC_DEVICE void findMoments() {
     LGC_UNROLL
     for (int k = 0; k < 2; ++k) {
@@ -72,41 +69,54 @@ template <class D> struct PairTeam {
       side[k].count = static_cast<double>(rows.shape.columns);
     }
     if (!d.scaling.standardize) return;
-    double centre[2], count[4] = {0, 0, 0, 0}, around[4] = {0, 0, 0, 0};
+    moments<float, Sums<4>>();
+    bool precise = true;
+    for (const PairSide<double>& s : side) precise = precise && s.m2 > 1e-30 * s.count && s.m2 < 1e36;
+    if (rows.team.any(!precise)) moments<double, WideSums<4>>();
+  }
+  template <class T, class Totals> LGC_DEVICE void moments() {
+    double centre[2];
     LGC_UNROLL
     for (int k = 0; k < 2; ++k) centre[k] = targeted && side[k].hole > side[k].top ? side[k].hole : side[k].top;
-    eachEntry([&](int k, double x) {
-      count[2 * k] += 1;
-      count[2 * k + 1] += x - centre[k];
+    Totals mean, spread;
+    sumDeviations<T>(centre, mean, [&](int k, T away) {
+      mean.add(2 * k, 1);
+      mean.add(2 * k + 1, away);
     });
-    rows.team.sum(count);
     LGC_UNROLL
-    for (int k = 0; k < 2; ++k) centre[k] += count[2 * k + 1] / count[2 * k];
-    eachEntry([&](int k, double x) {
-      const double away = x - centre[k];
-      around[2 * k] += away;
-      around[2 * k + 1] = fma(away, away, around[2 * k + 1]);
+    for (int k = 0; k < 2; ++k) centre[k] = static_cast<double>(static_cast<T>(centre[k] + mean.total[2 * k + 1] / mean.total[2 * k]));
+    sumDeviations<T>(centre, spread, [&](int k, T away) {
+      spread.add(2 * k, away);
+      spread.addSquare(2 * k + 1, away);
     });
-    rows.team.sum(around);
     LGC_UNROLL
     for (int k = 0; k < 2; ++k) {
-      const double shift = around[2 * k] / count[2 * k], m2 = around[2 * k + 1] - around[2 * k] * shift;
-      side[k].count = count[2 * k];
+      const double count = mean.total[2 * k], shift = spread.total[2 * k] / count,
+                   m2 = spread.total[2 * k + 1] - spread.total[2 * k] * shift;
+      side[k].count = count;
       side[k].mean = centre[k] + shift;
       side[k].m2 = m2 < 0 ? 0.0 : m2;
     }
   }
-  // f(side, entry) of all that are not masked.
-  template <class F> LGC_DEVICE void eachEntry(F&& f) const {
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
+  // term(side, x - centre) of all that are not masked.
+  template <class T, class Totals, class F> LGC_DEVICE void sumDeviations(const double (&centre)[2], Totals& sums, F&& term) {
+    const T from[2] = {static_cast<T>(centre[0]), static_cast<T>(centre[1])};
+    const auto visit = [&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
         if (!chunk.has(e)) continue;
         LGC_UNROLL
         for (int k = 0; k < 2; ++k)
-          if (v[k][e] != -__builtin_huge_valf()) f(k, static_cast<double>(v[k][e]));
+          if (v[k][e] != -__builtin_huge_valf()) term(k, static_cast<T>(v[k][e]) - from[k]);
       }
-    });
+      sums.next();
+    };
+    if constexpr (sizeof(T) == sizeof(float))
+      rows.sweep(visit);
+    else
+      rows.each(visit);
+    sums.fold();
+    rows.team.sum(sums.total);
   }
 
   LGC_DEVICE void findUnits() {
@@ -123,19 +133,18 @@ template <class D> struct PairTeam {
   LGC_DEVICE PairFacts<double> facts(bool covariance) {
     constexpr float masked = -__builtin_huge_valf(), infinite = __builtin_huge_valf();
     Sums<kPairSums> sums;
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
+    rows.sweepBut(marked(), [&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
-        if (!chunk.has(e) || left(chunk.column(e))) continue;
-        const unsigned j = static_cast<unsigned>(chunk.column(e));
+        if (!chunk.has(e) || chunk.is(e, left)) continue;
         const float u = v[0][e], t = v[1][e];
         float wx = row[0].of(u);
         const float wy = row[1].of(t), px = exponential(wx), py = exponential(wy);
         const bool deadX = u == masked, deadY = t == masked;
         const float apart = deadX || deadY ? 0.0f : wy - wx;
         if (deadX) wx = 0;
-        if (j != row[0].argMax) sums.add(0, px);
-        if (j != row[1].argMax) sums.add(1, py);
+        if (!chunk.is(e, row[0].argMax)) sums.add(0, px);
+        if (!chunk.is(e, row[1].argMax)) sums.add(1, py);
         sums.add(2, px * wx);
         sums.add(3, py * wx);
         sums.add(4, deadX && !deadY ? infinite : py * apart);
@@ -148,10 +157,10 @@ template <class D> struct PairTeam {
     if (covariance) {
       const float mean = static_cast<float>(f.gap + f.crossed), gap = static_cast<float>(f.gap);
       Sums<1> covered;
-      rows.each([&](const auto& chunk, float(*v)[kEight]) {
+      rows.sweepBut(marked(), [&](const auto& chunk, float(*v)[kEight]) {
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
-          if (!chunk.has(e) || left(chunk.column(e)) || v[1][e] == masked) continue;
+          if (!chunk.has(e) || chunk.is(e, left) || v[1][e] == masked) continue;
           const float wx = row[0].of(v[0][e]), wy = row[1].of(v[1][e]);
           covered.add(0, exponential(wy) * (wy - mean) * (wy - wx - gap));
         }
@@ -176,18 +185,18 @@ template <class D> struct PairTeam {
     // What rounding the mean to float left out.
     const float rest = static_cast<float>(g.linear == 0 ? 0.0 : g.linear * (centred - g.mean));
     const float atTop = static_cast<float>(g.atTop), atTarget = static_cast<float>(g.atTarget);
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
+    const unsigned common = row[0].argMax == row[1].argMax ? row[0].argMax : kNoMark;
+    rows.sweepBut(Marked{{left, common, kNoMark}}, [&](const auto& chunk, float(*v)[kEight]) {
       float line[kEight];
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
         if (!chunk.has(e)) continue;
-        const unsigned j = static_cast<unsigned>(chunk.column(e));
         const float u = v[0][e];
         float x = fma(exponential(row[0].of(u)), student, exponential(row[1].of(v[1][e])) * teacher);
         if (d.scaling.standardize) x = fma(u * row[0].grain - centre, slope, x + rest);
         if (u == masked) x = 0;
-        if (j == row[0].argMax && row[0].argMax == row[1].argMax) x = atTop;
-        line[e] = left(chunk.column(e)) ? atTarget : x;
+        if (chunk.is(e, common)) x = atTop;
+        line[e] = chunk.is(e, left) ? atTarget : x;
       }
       f(chunk, line);
     });
@@ -199,8 +208,8 @@ template <class D> LGC_ROW_KERNEL(2) void pairRows(LGC_ARGUMENT PairArguments a,
   Rows<2> rows(a.layout, a.inputs, room.rows, room.team);
   const D d = prepared->definition;
   const unsigned hole = a.marks.read(rows);
-  PairTeam<D> pair{d, rows, hole, {}, {}};
-  pair.findTops();
+  PairTeam<D> pair(d, rows, hole);
+  pair.findLargest();
   pair.findMoments();
   pair.findUnits();
   const PairFacts<double> f = pair.facts(d.covariance);

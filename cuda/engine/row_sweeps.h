@@ -1,6 +1,8 @@
 // The general form of the row engine on a GPU, over the definitions of cpp/engine/row_sweeps.h: sums in one or more sweeps over the row in
 // the memory of the block, folded to the row's scalars by one of its threads, then a sweep that writes.
 #pragma once
+#include <type_traits>
+
 #include "row_marks.h"
 #include "row_values.h"
 
@@ -35,10 +37,11 @@ template <class D> constexpr bool canCap = findOption(D::record, "logitSoftcap")
 template <class D, int N> struct LaneReader {
   const SweepArguments& a;
   float top[2], scale;
-  unsigned pivot;
+  unsigned pivot;  // none in ops without
 
-  LGC_DEVICE void read(int j, const float (*v)[kEight], int e, Lane<float>& lane) const {
-    lane.isPivot = static_cast<unsigned>(j) == pivot;
+  LGC_DEVICE Marked marked() const { return {{pivot, kNoMark, kNoMark}}; }
+  LGC_DEVICE void read(const float (*v)[kEight], int e, int j, bool isPivot, Lane<float>& lane) const {
+    lane.isPivot = isPivot;
     for (int k = 0; k < N; ++k) lane.x[k] = v[k][e];
     for (int k = 0; k < D::softmaxInputs; ++k) {
       if (canCap<D> && a.softcap != 0) lane.x[k] = tanh(lane.x[k] / a.softcap) * a.softcap;
@@ -49,28 +52,19 @@ template <class D, int N> struct LaneReader {
   }
 };
 
-// Sums of a sweep; in double where a definition wants them wide.
-template <bool Wide, int N> struct SweepSums : Sums<N> {};
-template <int N> struct SweepSums<true, N> {
-  double total[N] = {};
-  LGC_DEVICE void add(int k, float x) { total[k] += static_cast<double>(x); }
-  LGC_DEVICE void next() {}
-  LGC_DEVICE void fold() {}
-};
-
 template <int S, class D, int N>
 LGC_DEVICE void sweepFrom(const D& d, Rows<N>& rows, const LaneReader<D, N>& reader, typename D::Row* shared) {
   if constexpr (S < D::sweeps) {
     constexpr int sums = D::sums[S];
     const typename D::Row row = *shared;
-    SweepSums<HasWideSums<D>::value, sums> acc;
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
+    std::conditional_t<HasWideSums<D>::value, WideSums<sums>, Sums<sums>> acc;
+    rows.sweepBut(reader.marked(), [&](const auto& chunk, float(*v)[kEight]) {
       LGC_UNROLL
       for (int e = 0; e < static_cast<int>(kEight); ++e) {
         if (!chunk.has(e)) continue;
         Lane<float> lane;
         float term[kMaxSums];
-        reader.read(chunk.column(e), v, e, lane);
+        reader.read(v, e, chunk.column(e), chunk.is(e, reader.pivot), lane);
         d.template terms<S>(row, lane, term);
         for (int k = 0; k < sums; ++k) acc.add(k, term[k]);
       }
@@ -97,15 +91,11 @@ void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
   Rows<N> rows(a.layout, a.inputs, room.rows, room.team);
   const D d = prepared->definition;
   unsigned pivot = a.marks.read(rows);
-  if (pivotInput >= 0) {
-    Placed top{-__builtin_huge_valf(), 0x7fffffffu};
-    rows.each([&](const auto& chunk, float(*v)[kEight]) {
-      for (int e = 0; e < static_cast<int>(kEight); ++e)
-        if (chunk.has(e) && v[pivotInput < 0 ? 0 : pivotInput][e] > top.value)
-          top = {v[pivotInput < 0 ? 0 : pivotInput][e], static_cast<unsigned>(chunk.column(e))};
-    });
-    top = rows.team.largest(top);
-    pivot = top.value == -__builtin_huge_valf() ? 0 : top.index;
+  if constexpr (pivotInput >= 0) {
+    Placed top[1];
+    findTops<1, pivotInput>(
+        rows, [](float x) { return x; }, kNoMark, top);
+    pivot = top[0].index == kNoMark ? 0 : top[0].index;
   }
   RowStart start{};
   start.index = rows.row;
@@ -114,7 +104,7 @@ void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
   start.inverseTemperature = a.inverseTemperature;
   if (targeted || pivotInput >= 0)
     for (int k = 0; k < N; ++k) start.targetValue[k] = rows.reads() ? static_cast<double>(rows.entry(k, pivot)) : 0.0;
-  LaneReader<D, N> reader{a, {0, 0}, static_cast<float>(a.inverseTemperature), pivot};
+  LaneReader<D, N> reader{a, {0, 0}, static_cast<float>(a.inverseTemperature), targeted || pivotInput >= 0 ? pivot : kNoMark};
   const auto capped = [&](float x) { return canCap<D> && a.softcap != 0 ? tanh(x / a.softcap) * a.softcap : x; };
   if constexpr (D::softmaxInputs > 0) rowSums<D::softmaxInputs>(rows, reader.scale, capped, start.softmax);
   for (int k = 0; k < D::softmaxInputs; ++k) {
@@ -141,14 +131,14 @@ void sweepRows(LGC_ARGUMENT SweepArguments a, const Prepared<D>* prepared) {
       const Row row = *room.mine;
       float target = 0;
       if constexpr (HasTargetFix<D>::value) target = static_cast<float>(d.atTarget(row));
-      rows.each([&](const auto& chunk, float(*v)[kEight]) {
+      rows.sweepBut(reader.marked(), [&](const auto& chunk, float(*v)[kEight]) {
         float out[W ? W : 1][kEight];
         LGC_UNROLL
         for (int e = 0; e < static_cast<int>(kEight); ++e) {
           if (!chunk.has(e)) continue;
           Lane<float> lane;
           float lanes_[kMaxOutputs] = {};
-          reader.read(chunk.column(e), v, e, lane);
+          reader.read(v, e, chunk.column(e), chunk.is(e, reader.pivot), lane);
           d.write(row, lane, lanes_);
           if (HasTargetFix<D>::value && lane.isPivot) lanes_[0] = target;
           LGC_UNROLL
@@ -182,7 +172,7 @@ template <class D> LGC_KERNEL void columnShares(LGC_ARGUMENT SweepArguments a, c
     for (int k = 0; k < N; ++k) v[k][0] = readOne(a.inputs.at[k], a.layout.storage, i * c + j);
     Lane<float> lane;
     float term[sums];
-    reader.read(static_cast<int>(j), v, 0, lane);
+    reader.read(v, 0, static_cast<int>(j), false, lane);
     d.columnTerms(static_cast<const typename D::Row*>(a.keptRows)[i], lane, term);
     for (int k = 0; k < sums; ++k) total[k] += static_cast<double>(term[k]);
   }

@@ -22,9 +22,21 @@ LGC_DEVICE float widen(Storage s, unsigned short bits) {
 LGC_DEVICE unsigned short narrow(Storage s, float x) {
   return s == Storage::bf16 ? __bfloat16_as_ushort(__float2bfloat16_rn(x)) : __half_as_ushort(__float2half_rn(x));
 }
+// Two in one word, the first in its low half.
+LGC_DEVICE unsigned narrowTwo(Storage s, float low, float high) {
+  if (s == Storage::f16) {
+    const __half2 two = __floats2half2_rn(low, high);
+    return *reinterpret_cast<const unsigned*>(&two);
+  }
+  const __nv_bfloat162 two = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const unsigned*>(&two);
+}
 #else
 LGC_DEVICE float widen(Storage s, unsigned short bits) { return s == Storage::bf16 ? fromBf16(bits) : fromF16(bits); }
 LGC_DEVICE unsigned short narrow(Storage s, float x) { return s == Storage::bf16 ? toBf16(x) : toF16(x); }
+LGC_DEVICE unsigned narrowTwo(Storage s, float low, float high) {
+  return static_cast<unsigned>(narrow(s, low)) | static_cast<unsigned>(narrow(s, high)) << 16;
+}
 #endif
 
 struct alignas(16) Sixteen {
@@ -75,8 +87,42 @@ LGC_DEVICE void writeEight(void* p, Storage s, size_t near, size_t far, const fl
     reinterpret_cast<Sixteen*>(p)[far / 4] = b;
     return;
   }
-  for (int k = 0; k < 4; ++k) a.word[k] = static_cast<unsigned>(narrow(s, v[2 * k])) | static_cast<unsigned>(narrow(s, v[2 * k + 1])) << 16;
+  for (int k = 0; k < 4; ++k) a.word[k] = narrowTwo(s, v[2 * k], v[2 * k + 1]);
   reinterpret_cast<Sixteen*>(p)[near / 8] = a;
+}
+
+// The same of numbers that are known to be stored as S, from an aligned address on.
+template <Storage S> LGC_DEVICE void readEight(const char* p, unsigned near, unsigned far, float* v) {
+  const Sixteen a = *reinterpret_cast<const Sixteen*>(p + near * bytesOf(S));
+  if constexpr (S == Storage::f32) {
+    const Sixteen b = *reinterpret_cast<const Sixteen*>(p + far * bytesOf(S));
+    LGC_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      v[k] = fromBits(static_cast<std::uint32_t>(a.word[k]));
+      v[k + 4] = fromBits(static_cast<std::uint32_t>(b.word[k]));
+    }
+  } else {
+    LGC_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      v[2 * k] = widen(S, static_cast<unsigned short>(a.word[k] & 0xffff));
+      v[2 * k + 1] = widen(S, static_cast<unsigned short>(a.word[k] >> 16));
+    }
+  }
+}
+template <Storage S> LGC_DEVICE void writeEight(char* p, unsigned near, unsigned far, const float* v) {
+  Sixteen a, b;
+  if constexpr (S == Storage::f32) {
+    LGC_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      a.word[k] = toBits(v[k]);
+      b.word[k] = toBits(v[k + 4]);
+    }
+    *reinterpret_cast<Sixteen*>(p + static_cast<size_t>(far) * bytesOf(S)) = b;
+  } else {
+    LGC_UNROLL
+    for (int k = 0; k < 4; ++k) a.word[k] = narrowTwo(S, v[2 * k], v[2 * k + 1]);
+  }
+  *reinterpret_cast<Sixteen*>(p + static_cast<size_t>(near) * bytesOf(S)) = a;
 }
 
 // Copies of 16 bytes from the device's memory to that of the block, which arrive while the thread goes on.

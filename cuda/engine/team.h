@@ -102,6 +102,15 @@ class Team {
     return v[0];
   }
 
+  // Whether a thread of a team says so that has to take the same way as this: the teams of a warp meet in their sums. All of a larger team
+  // say the same.
+  LGC_DEVICE bool any(bool said) const {
+    if (size > kWarpLanes) return said;
+    int all = said;
+    for (unsigned o = kWarpLanes / 2; o > 0; o /= 2) all |= __shfl_xor_sync(0xffffffffu, all, static_cast<int>(o));
+    return all != 0;
+  }
+
   // The largest value, and the first place where it stands.
   template <class V> LGC_DEVICE PlacedValue<V> largest(PlacedValue<V> p) {
     for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)

@@ -80,8 +80,8 @@ struct InstanceRow {
   double *losses, *gradient;  // [rows], [rows, columns] or null
   LGC_DEVICE void operator()(Rows<2>& rows) const {
     InstanceKd d{scaling};
-    PairTeam<InstanceKd> pair{d, rows, 0, {}, {}};
-    pair.findTops();
+    PairTeam<InstanceKd> pair(d, rows, 0);
+    pair.findLargest();
     pair.findMoments();
     double loss = 0;
     for (int k = 0; k < count; ++k) {

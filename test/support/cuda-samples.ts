@@ -25,9 +25,19 @@ export const rowsOf = (width: number): number => (width < 300 ? 5 : width < 5000
 // threads for every 64 by 64 of its entries.
 const searched = (rows: number, columns: number) =>
   rows * columns < 3000 && (columns < 9 || columns % 3 === 2);
+const sorted = (rows: number, columns: number) => rows < 200 || columns < 2;
 const multiplied = (rows: number, columns: number) => rows <= 1000 && columns < 5000;
 const affordable: Readonly<Partial<Record<string, (rows: number, columns: number) => boolean>>> = {
   partitionZeroRadius: searched,
+  // Sorts of a block or more a row, one after the other.
+  uldLoss: sorted,
+  uldSequenceLoss: sorted,
+  gldLoss: sorted,
+  infiGFusionLoss: sorted,
+  coactivationGraph: sorted,
+  coactivationGraphBackward: sorted,
+  coactivationFeatures: sorted,
+  coactivationFeaturesBackward: sorted,
   batchCorrelation: multiplied,
   classCorrelation: multiplied,
   headForces: multiplied,

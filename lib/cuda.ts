@@ -16,12 +16,18 @@
  *
  * @module logitcore/cuda
  */
-import { cudaBinding, loadCuda, type CudaDevice, type CudaMemory } from './cuda/binding.js';
+import {
+  cudaBinding,
+  loadCuda,
+  type CudaDevice,
+  type CudaMemory,
+  type CudaVersions,
+} from './cuda/binding.js';
 
 export * from './cuda/ops.js';
 export { CudaTensor, tensor } from './cuda/tensor.js';
 export type { HostArray, TensorOptions } from './cuda/tensor.js';
-export type { CudaDevice, CudaMemory, DType } from './cuda/binding.js';
+export type { CudaDevice, CudaMemory, CudaVersions, DType } from './cuda/binding.js';
 export type { DeviceOp } from './cuda/types.js';
 
 /** Whether there is a CUDA device that this process can compute on. */
@@ -37,6 +43,15 @@ export function unavailableReason(): string | undefined {
 /** The CUDA devices of this machine; `LOGITCORE_CUDA_DEVICE` chooses the one that is used. */
 export function devices(): readonly CudaDevice[] {
   return loadCuda().binding?.devices() ?? [];
+}
+
+/**
+ * The versions of the driver, of CUDA and of cuBLASLt, which multiplies large matrices where the dynamic linker finds it
+ * (`libcublasLt.so.13` or `.12`, as in NVIDIA's toolkit). The environment variable `LOGITCORE_CUBLASLT` names another file, or is empty
+ * for none.
+ */
+export function versions(): CudaVersions {
+  return cudaBinding().versions();
 }
 
 /** The device memory of this process. */

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "../../cpp/addon/records.h"
+#include "../runtime/blas.h"
 #include "call.h"
 #include "errors.h"
 #include "read.h"
@@ -58,6 +59,8 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
   int version = 0;
   if (cudaDriverGetVersion(&version) == cudaSuccess && version) o.Set("driver", versionText(version));
   if (cudaRuntimeGetVersion(&version) == cudaSuccess) o.Set("runtime", versionText(version));
+  if (const size_t library = libraryVersion())
+    o.Set("cublasLt", std::to_string(library / 10000) + "." + std::to_string(library % 10000 / 100) + "." + std::to_string(library % 100));
   return o;
 }
 

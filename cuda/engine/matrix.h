@@ -1,7 +1,8 @@
 // C = alpha op(A) op(B) + beta C in float32, or in double where products that are nearly equal are compared. A block has a tile of C in
 // registers, 4 x 4 a thread, and takes the tiles of A and B through its memory. Every entry is summed in the order of k, whatever the
-// shapes.
+// shapes. Large products are left to cuBLASLt where there is one.
 #pragma once
+#include "../runtime/blas.h"
 #include "launch.h"
 
 namespace logitcore {
@@ -70,6 +71,10 @@ template <class T> LGC_KERNEL void multiplyTiles(LGC_ARGUMENT MatrixArgumentsOf<
 }
 
 template <class T> void multiplyMatrices(DeviceCall& call, const MatrixArgumentsOf<T>& m) {
+  const bool turnA = m.a.column != 1, turnB = m.b.column != 1;
+  if (multiplyByLibrary(call, {m.a.at, m.b.at, m.c, m.rows, m.columns, m.depth, turnA ? m.a.column : m.a.row, turnB ? m.b.column : m.b.row,
+                               turnA, turnB, sizeof(T) == sizeof(double), static_cast<double>(m.alpha), static_cast<double>(m.beta)}))
+    return;
   const size_t blocks = (m.rows + kTile - 1) / kTile * ((m.columns + kTile - 1) / kTile);
   launch(call, {blocks, kTileThreads, sizeof(MatrixRoom<T>)}, multiplyTiles<T>, m);
 }

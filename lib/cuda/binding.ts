@@ -42,6 +42,16 @@ export interface CudaMemory {
   readonly tensors: number;
 }
 
+/** Versions of what the addon works with. */
+export interface CudaVersions {
+  /** The newest CUDA that the driver supports; undefined without a driver. */
+  readonly driver?: string;
+  /** The CUDA that the addon is built with. */
+  readonly runtime: string;
+  /** NVIDIA's library that multiplies large matrices where this machine has it; undefined where the addon's own kernel does. */
+  readonly cublasLt?: string;
+}
+
 /** What the CUDA addon exports. `who` begins the messages. */
 export interface CudaBinding {
   readonly records: readonly OpRecord[];
@@ -58,7 +68,7 @@ export interface CudaBinding {
   memory(): CudaMemory;
   devices(): CudaDevice[];
   unavailableReason(): string | undefined;
-  versions(): { readonly driver?: string; readonly runtime: string };
+  versions(): CudaVersions;
 }
 
 interface Found {

@@ -76,6 +76,38 @@ describeEmulated('a device without memory', () => {
   });
 });
 
+describeEmulated('large products', () => {
+  const fake = emulatedBinary.replace('logitcore_cuda.node', 'fake_cublaslt.so');
+  // The stand-in sums in double, so that its results are those of the host, rounded.
+  const libraries: [string, Record<string, string>, boolean][] = [
+    ['are left to the library that the environment names', { LOGITCORE_CUBLASLT: fake }, true],
+    ['are not where it names none', { LOGITCORE_CUBLASLT: '' }, false],
+    [
+      'are not where there is no such file',
+      { LOGITCORE_CUBLASLT: '/nowhere/libcublasLt.so' },
+      false,
+    ],
+    ['are not where the file is another library', { LOGITCORE_CUBLASLT: emulatedBinary }, false],
+  ];
+  for (const [name, env, byLibrary] of libraries)
+    test(name, async () => {
+      const result = await run('products', { LOGITCORE_CUDA_BINARY: emulatedBinary, ...env });
+      expect(result.most).toBeLessThan(1e-3);
+      expect(result.correlation).toBeLessThan(1e-5);
+      expect(result).toMatchObject({ isRounded: byLibrary });
+      expect(result.cublasLt).toBe(byLibrary ? '13.1.1' : undefined);
+    });
+  test('are not where the library does not start', async () => {
+    const result = await run('products', {
+      LOGITCORE_CUDA_BINARY: emulatedBinary,
+      LOGITCORE_CUBLASLT: fake,
+      FAKE_CUBLASLT_FAILS: '1',
+    });
+    expect(result.isRounded).toBe(false);
+    expect(result.most).toBeLessThan(1e-3);
+  });
+});
+
 describeCuda('the addon', () => {
   test('is loaded at its first use, not with logitcore', async () => {
     expect(await run('lazy', { LOGITCORE_CUDA_BINARY: cudaBinary! })).toEqual({

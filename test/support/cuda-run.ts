@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { info, softmax as hostSoftmax } from 'logitcore';
+import { classCorrelation, info, matmul, softmax as hostSoftmax } from 'logitcore';
 import * as cuda from 'logitcore/cuda';
+import { Random } from './random.js';
 
 const messageOf = (call: () => unknown): string => {
   try {
@@ -13,6 +14,14 @@ const messageOf = (call: () => unknown): string => {
     return String(error);
   }
 };
+
+const numbers = (length: number, seed: number): Float32Array => {
+  const random = new Random(seed);
+  return Float32Array.from({ length }, () => random.bell());
+};
+/** How far two arrays are apart at most. */
+const apart = (x: ArrayLike<number>, y: ArrayLike<number>): number =>
+  Array.from(x).reduce((most, value, i) => Math.max(most, Math.abs(value - y[i])), 0);
 
 const scenarios = {
   reason: () => ({
@@ -49,6 +58,58 @@ const scenarios = {
     const third = cuda.tensor(new Float32Array(120_000));
     const value = (await cuda.softmax(cuda.tensor(new Float32Array(4))).out.read())[0];
     return { upload, op, reduced, leaked, third: third.size, value, ...cuda.memory() };
+  },
+
+  /** Products in float32 and in double, against the host's in double. */
+  products: async () => {
+    const [m, k, n] = [70, 130, 150];
+    const [a, b, before] = [numbers(m * k, 1), numbers(k * n, 2), numbers(m * n, 3)];
+    const wide = (x: Float32Array) => Float64Array.from(x);
+    const deviations: number[] = [];
+    let isRounded = true;
+    // Twice: the second time, what was found for a size is known.
+    for (const [alpha, beta] of [
+      [1, 0],
+      [-0.5, 2],
+      [3, 1],
+    ])
+      for (const transposeA of [false, true])
+        for (const transposeB of [false, true]) {
+          const shapeA = transposeA ? [k, m] : [m, k];
+          const shapeB = transposeB ? [n, k] : [k, n];
+          const options = { transposeA, transposeB, alpha, beta };
+          const { out: expected } = matmul(
+            { data: wide(a), shape: shapeA },
+            { data: wide(b), shape: shapeB },
+            { ...options, out: { out: wide(before) } },
+          );
+          const { out } = cuda.matmul(cuda.tensor(a, shapeA), cuda.tensor(b, shapeB), {
+            ...options,
+            out: { out: cuda.tensor(before, [m, n]) },
+          });
+          const got = await out.read();
+          deviations.push(apart(got, expected));
+          isRounded &&= got.every((x, i) => x === Math.fround(expected[i]));
+        }
+    const shape = [80, 160];
+    const [student, teacher] = [numbers(80 * 160, 4), numbers(80 * 160, 5)];
+    const { gradStudent: expected } = classCorrelation(
+      { data: wide(student), shape },
+      { data: wide(teacher), shape },
+      { grad: true },
+    );
+    const { gradStudent } = cuda.classCorrelation(
+      cuda.tensor(student, shape),
+      cuda.tensor(teacher, shape),
+      { grad: true },
+    );
+    const largest = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    return {
+      cublasLt: cuda.versions().cublasLt,
+      most: Math.max(...deviations),
+      isRounded,
+      correlation: apart(await gradStudent.read(), expected) / largest,
+    };
   },
 
   /** Worker threads that end with reads under way. */

@@ -215,6 +215,11 @@ template <class T> inline T __shfl_xor_sync(unsigned, T value, int mask) {
   return other;
 }
 
+template <class T> inline T __shfl_sync(unsigned mask, T value, int from) {
+  const int lane = static_cast<int>(::emulate::self().thread % ::emulate::kWarp);
+  return __shfl_xor_sync(mask, value, lane ^ from);
+}
+
 inline unsigned atomicAdd(unsigned* at, unsigned value) {
   const unsigned old = *at;
   *at = old + value;

@@ -15,7 +15,6 @@ constexpr size_t kBlockThreads = 128;  // of several short rows
 // Of a row in a block, and of a pair of rows, so that three blocks or two fit a multiprocessor with 228 KiB and 65 536 registers: one is
 // read while another is swept.
 constexpr size_t kRowBytes = 70 * 1024, kPairBytes = 104 * 1024;
-constexpr unsigned kMostCluster = 8;                       // that every device with clusters has
 constexpr size_t kControlBytes = sizeof(TeamRoom) + 1024;  // at most, besides the rows
 
 // Columns are counted in 32 bits, with room for what a row's chunks have beyond its ends.
@@ -53,7 +52,7 @@ inline RowLaunch layoutOf(DeviceCall& call, size_t rows, size_t c, const RowInpu
                           : 0;
   size_t entries = c * l.rowsPerBlock;
   if (l.rowsPerBlock == 1 && call.device->clusters) {
-    while (l.cluster < kMostCluster && count * room(entries) > (count > 1 ? kPairBytes : kRowBytes)) {
+    while (l.cluster < kMostBlocks && count * room(entries) > (count > 1 ? kPairBytes : kRowBytes)) {
       l.cluster *= 2;
       entries = (chunks + l.cluster) / l.cluster * kEight + kEight;
     }

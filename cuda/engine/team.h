@@ -8,6 +8,8 @@ namespace LOGITCORE_LEVEL {
 constexpr unsigned kWarpLanes = 32, kMostTeam = 512, kMostSums = 12;
 // Of a block that has a long row: several such blocks share a multiprocessor, one reads while another sweeps.
 constexpr unsigned kRowThreads = 256;
+// Of a cluster, that every device with clusters has.
+constexpr unsigned kMostBlocks = 8;
 
 #if defined(__CUDACC__)
 LGC_FN constexpr bool inKernel() {
@@ -84,7 +86,7 @@ class Team {
 
   // Every thread gets the sums.
   template <int N> LGC_DEVICE void sum(double (&v)[N]) {
-    combine(v, [](double a, double b) { return a + b; });
+    combine(v, 0.0, [](double a, double b) { return a + b; });
   }
   LGC_DEVICE double sum(double x) {
     double v[1] = {x};
@@ -94,7 +96,7 @@ class Team {
 
   // Every thread gets the largest of each. A NaN is none of them.
   template <int N> LGC_DEVICE void most(double (&v)[N]) {
-    combine(v, [](double a, double b) { return b > a || a != a ? b : a; });
+    combine(v, -__builtin_huge_val(), [](double a, double b) { return b > a || a != a ? b : a; });
   }
   LGC_DEVICE double most(double x) {
     double v[1] = {x};
@@ -113,24 +115,18 @@ class Team {
 
   // The largest value, and the first place where it stands.
   template <class V> LGC_DEVICE PlacedValue<V> largest(PlacedValue<V> p) {
-    for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
-      p = larger(p,
-                 {__shfl_xor_sync(0xffffffffu, p.value, static_cast<int>(o)), __shfl_xor_sync(0xffffffffu, p.index, static_cast<int>(o))});
+    p = largestAcross(p, size < kWarpLanes ? size : kWarpLanes);
     if (size > kWarpLanes) {
       double(*const warps)[kMostSums] = room_->warps[turn_];
       if (rank % kWarpLanes == 0) store(warps[rank / kWarpLanes], p);
       __syncthreads();
-      const auto of = [&](unsigned w) { return placed<V>([&](int i) { return warps[w][i]; }); };
-      p = of(0);
-      for (unsigned w = 1; w < size / kWarpLanes; ++w) p = larger(p, of(w));
+      p = largestOf<V>(kMostTeam / kWarpLanes, size / kWarpLanes, [&](unsigned w, int i) { return warps[w][i]; });
     }
     if (blocks > 1) {
       double* const mine = room_->blocks[turn_];
       if (rank == 0) store(mine, p);
       syncCluster();
-      const auto of = [&](unsigned b) { return placed<V>([&](int i) { return readPeer(&mine[i], b); }); };
-      p = of(0);
-      for (unsigned b = 1; b < blocks; ++b) p = larger(p, of(b));
+      p = largestOf<V>(kMostBlocks, blocks, [&](unsigned b, int i) { return readPeer(&mine[i], b); });
     }
     turn_ ^= 1;
     return p;
@@ -145,7 +141,7 @@ class Team {
   TeamRoom* room_;
   unsigned turn_ = 0;
 
-  template <int N, class F> LGC_DEVICE void combine(double (&v)[N], F&& both) {
+  template <int N, class F> LGC_DEVICE void combine(double (&v)[N], double none, F&& both) {
     static_assert(N <= static_cast<int>(kMostSums), "more numbers than there is room for");
     for (unsigned o = (size < kWarpLanes ? size : kWarpLanes) / 2; o > 0; o /= 2)
       for (int k = 0; k < N; ++k) v[k] = both(v[k], __shfl_xor_sync(0xffffffffu, v[k], static_cast<int>(o)));
@@ -154,20 +150,50 @@ class Team {
       if (rank % kWarpLanes == 0)
         for (int k = 0; k < N; ++k) warps[rank / kWarpLanes][k] = v[k];
       __syncthreads();
-      for (int k = 0; k < N; ++k) v[k] = warps[0][k];
-      for (unsigned w = 1; w < size / kWarpLanes; ++w)
-        for (int k = 0; k < N; ++k) v[k] = both(v[k], warps[w][k]);
+      const auto read = [&](unsigned w, int k) { return warps[w][k]; };
+      if (size <= kRowThreads)
+        join<kRowThreads / kWarpLanes>(v, size / kWarpLanes, none, read, both);
+      else
+        join<kMostTeam / kWarpLanes>(v, size / kWarpLanes, none, read, both);
     }
     if (blocks > 1) {
       double* const mine = room_->blocks[turn_];
       if (rank == 0)
         for (int k = 0; k < N; ++k) mine[k] = v[k];
       syncCluster();
-      for (int k = 0; k < N; ++k) v[k] = readPeer(&mine[k], 0);
-      for (unsigned b = 1; b < blocks; ++b)
-        for (int k = 0; k < N; ++k) v[k] = both(v[k], readPeer(&mine[k], b));
+      join<kMostBlocks>(
+          v, blocks, none, [&](unsigned b, int k) { return readPeer(&mine[k], b); }, both);
     }
     turn_ ^= 1;
+  }
+  // What `count` warps or blocks have found, of at most M. Every warp does it, each lane for one of them and one of the numbers, so that
+  // all threads have the numbers without another barrier.
+  template <unsigned M, int N, class R, class F>
+  LGC_DEVICE static void join(double (&v)[N], unsigned count, double none, const R& read, const F& both) {
+    constexpr int atOnce = static_cast<int>(kWarpLanes / M);
+    const unsigned lane = threadIdx.x % kWarpLanes, from = lane % M;
+    LGC_UNROLL
+    for (int first = 0; first < N; first += atOnce) {
+      const int k = first + static_cast<int>(lane / M);
+      double x = from < count && k < N ? read(from, k) : none;
+      LGC_UNROLL
+      for (unsigned o = M / 2; o > 0; o /= 2) x = both(x, __shfl_xor_sync(0xffffffffu, x, static_cast<int>(o)));
+      LGC_UNROLL
+      for (int i = 0; i < atOnce; ++i)
+        if (first + i < N) v[first + i] = __shfl_sync(0xffffffffu, x, i * static_cast<int>(M));
+    }
+  }
+  template <class V, class R> LGC_DEVICE static PlacedValue<V> largestOf(unsigned most, unsigned count, const R& read) {
+    const unsigned from = threadIdx.x % most;
+    PlacedValue<V> p{static_cast<V>(-__builtin_huge_val()), 0xffffffffu};
+    if (from < count) p = placed<V>([&](int i) { return read(from, i); });
+    return largestAcross(p, most);
+  }
+  template <class V> LGC_DEVICE static PlacedValue<V> largestAcross(PlacedValue<V> p, unsigned lanes) {
+    for (unsigned o = lanes / 2; o > 0; o /= 2)
+      p = larger(p,
+                 {__shfl_xor_sync(0xffffffffu, p.value, static_cast<int>(o)), __shfl_xor_sync(0xffffffffu, p.index, static_cast<int>(o))});
+    return p;
   }
 
   // A float and an index fit in a double.

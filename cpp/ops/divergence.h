@@ -131,10 +131,13 @@ struct Entropy {
 
 // Divergences of two softmaxes p (teacher) and q (student) of one temperature. With maskInf a class that is dead on one side has no
 // term, and neither side is renormalised.
-struct PairDivergence {
+struct DivergenceForm {
+  enum Form { forward, reverse, mixture };
+};
+// Mixes: whether the form may be the mixture, whose code other ops do without.
+template <bool Mixes> struct PairDivergence : DivergenceForm {
   static constexpr int softmaxInputs = 2, sweeps = 1;
   static constexpr int sums[1] = {2};
-  enum Form { forward, reverse, mixture };
   struct Row {
     double inverseSum[2], rest[2];    // of student, teacher
     double logRatio;                  // log of the quotient of the sums: of a over b, or of teacher over student
@@ -147,10 +150,12 @@ struct PairDivergence {
   double beta, logShare[2], scale;  // log(1 - beta), log beta
   bool maskInf, wantTeacher;
 
+  LGC_FN bool mixes() const { return Mixes && form == mixture; }
+
   LGC_FN PairDivergence(Form f, double share, double s, bool mask, bool teacher)
       : form(f),
         beta(share),
-        logShare{f == mixture ? log(1 - share) : 0.0, f == mixture ? log(share) : 0.0},
+        logShare{mixes() ? log(1 - share) : 0.0, mixes() ? log(share) : 0.0},
         scale(s),
         maskInf(mask),
         wantTeacher(teacher) {}
@@ -217,15 +222,14 @@ struct PairDivergence {
   }
 
   template <int, class W> LGC_FN void terms(const Row& row, const Lane<W>& lane, W* out) const {
-    if (form == forward) return klTerms<1>(lane, out);
-    if (form == reverse) return klTerms<0>(lane, out);
+    if (!mixes()) return form == forward ? klTerms<1>(lane, out) : klTerms<0>(lane, out);
     W student, teacher;
     mixtureParts(row, lane, student, teacher);
     out[0] = lane.e[0] * student;
     out[1] = lane.e[1] * teacher;
   }
   template <int> LGC_FN void fold(Row& row, const double* sum) const {
-    if (form == mixture) {
+    if (mixes()) {
       row.studentPart = sum[0] * row.inverseSum[0];
       row.teacherPart = sum[1] * row.inverseSum[1];
       row.value = fma(beta, row.teacherPart, (1 - beta) * row.studentPart);
@@ -238,8 +242,7 @@ struct PairDivergence {
   }
   LGC_FN void rowOutputs(const Row& row, double* out) const { out[0] = scale * row.value; }
   template <class W> LGC_FN void write(const Row& row, const Lane<W>& lane, W* out) const {
-    if (form == forward) return klGradient<1>(row, lane, out);
-    if (form == reverse) return klGradient<0>(row, lane, out);
+    if (!mixes()) return form == forward ? klGradient<1>(row, lane, out) : klGradient<0>(row, lane, out);
     W student, teacher;
     mixtureParts(row, lane, student, teacher);
     const double slope = scale * row.inverseTemperature;
@@ -252,7 +255,7 @@ struct PairDivergence {
 
 LGC_FN double squareIf(double condition, double t) { return condition != 0 ? t * t : 1.0; }
 
-struct KlDiv : PairDivergence {
+struct KlDiv : PairDivergence<false> {
   static constexpr Record record{"klDiv",
                                  "core",
                                  {kStudent, kTeacher, kRowLabels},
@@ -266,7 +269,7 @@ struct KlDiv : PairDivergence {
                        LGC_OPTION(call, maskInf) != 0, LGC_OUTPUT(void, call, gradTeacher) != nullptr) {}
 };
 
-struct JsDivergence : PairDivergence {
+struct JsDivergence : PairDivergence<true> {
   static constexpr Record record{"jsDivergence",
                                  "core",
                                  {kStudent, kTeacher, kRowLabels},

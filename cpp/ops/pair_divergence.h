@@ -24,16 +24,16 @@ struct SymmetricKl {
   static constexpr int softmaxInputs = 2, sweeps = 1;
   static constexpr int sums[1] = {4};
   struct Row {
-    PairDivergence::Row forward, reverse;
+    PairDivergence<false>::Row forward, reverse;
   };
 
   double lam;
-  PairDivergence forward, reverse;
+  PairDivergence<false> forward, reverse;
 
   LGC_FN explicit SymmetricKl(const Call& call)
       : lam(LGC_OPTION(call, lam)),
-        forward(PairDivergence::forward, 0, (1 - lam) * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false),
-        reverse(PairDivergence::reverse, 0, lam * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false) {}
+        forward(DivergenceForm::forward, 0, (1 - lam) * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false),
+        reverse(DivergenceForm::reverse, 0, lam * scaleOf(call), LGC_OPTION(call, maskInf) != 0, false) {}
   LGC_FN static double scaleOf(const Call& call) {
     return meanScale<SymmetricKl>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature));
   }
@@ -74,20 +74,20 @@ struct SkewKl {
   static constexpr int softmaxInputs = 2, sweeps = 1;
   static constexpr int sums[1] = {3};
   struct Row {
-    PairDivergence::Row pair;
+    PairDivergence<true>::Row pair;
     double value, centre, dropped;  // of the student's mass: E_p[slope of the kept classes], what maskInf drops
   };
 
   double alpha;
   bool reverse;
-  PairDivergence pair;
+  PairDivergence<true> pair;
 
   LGC_FN explicit SkewKl(const Call& call)
       : alpha(LGC_OPTION(call, alpha)),
         reverse(LGC_OPTION(call, direction) != 0),
-        pair(alpha != 0 ? PairDivergence::mixture
-             : reverse  ? PairDivergence::reverse
-                        : PairDivergence::forward,
+        pair(alpha != 0 ? DivergenceForm::mixture
+             : reverse  ? DivergenceForm::reverse
+                        : DivergenceForm::forward,
              reverse ? 1 - alpha : alpha, meanScale<SkewKl>(call) * squareIf(LGC_OPTION(call, scaleByT2), LGC_OPTION(call, temperature)),
              LGC_OPTION(call, maskInf) != 0, false) {}
   LGC_FN void begin(Row& row, const RowStart& start) const { pair.begin(row.pair, start); }

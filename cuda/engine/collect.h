@@ -8,6 +8,23 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
+// Of every so many from the first on. Several reads are under way at a time: none waits for the question whether there is a next.
+template <int AtOnce, class F> LGC_FN double sumStrided(size_t first, size_t end, size_t step, const F& term) {
+  double sum = 0;
+  for (size_t i = first; i < end; i += AtOnce * step) {
+    double x[AtOnce];
+    LGC_UNROLL
+    for (int k = 0; k < AtOnce; ++k) {
+      const size_t j = i + static_cast<size_t>(k) * step;
+      x[k] = term(j < end ? j : end - 1);
+    }
+    LGC_UNROLL
+    for (int k = 0; k < AtOnce; ++k)
+      if (i + static_cast<size_t>(k) * step < end) sum += x[k];
+  }
+  return sum;
+}
+
 template <class F> LGC_FN double sumRows(size_t rows, F&& term) {
   double v[1] = {0};
   if (!inKernel()) {
@@ -15,9 +32,7 @@ template <class F> LGC_FN double sumRows(size_t rows, F&& term) {
     return v[0];
   }
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH__)
-  // Several reads under way at a time.
-  LGC_UNROLL_4
-  for (size_t i = threadIdx.x; i < rows; i += blockDim.x) v[0] += term(i);
+  v[0] = sumStrided<8>(threadIdx.x, rows, blockDim.x, term);
   // Constructors may ask several times: others may still read what the sum before left.
   __syncthreads();
   Team team(blockDim.x, 1, reinterpret_cast<TeamRoom*>(sharedMemory()));

@@ -10,7 +10,6 @@
 // Of rows: how many blocks of 256 threads a multiprocessor is to hold, which bounds the registers of a thread.
 #define LGC_ROW_KERNEL(blocks) __global__ __launch_bounds__(256, blocks)
 #define LGC_UNROLL _Pragma("unroll")
-#define LGC_UNROLL_4 _Pragma("unroll 4")
 #define LGC_ROLLED _Pragma("unroll 1")
 // Of a kernel's arguments: stays where the launch put it, also where its address is taken.
 #define LGC_ARGUMENT const __grid_constant__
@@ -21,7 +20,6 @@
 #define LGC_KERNEL inline
 #define LGC_ROW_KERNEL(blocks) inline
 #define LGC_UNROLL
-#define LGC_UNROLL_4
 #define LGC_ROLLED
 #define LGC_ARGUMENT const
 #endif

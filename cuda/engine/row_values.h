@@ -1,6 +1,7 @@
 // What rows give besides arrays with columns: a value a row for each output, or the sum of them.
 #pragma once
 #include "../../cpp/engine/members.h"
+#include "collect.h"
 #include "launch.h"
 
 namespace logitcore {
@@ -26,10 +27,8 @@ struct RowSums {
 constexpr unsigned kSumThreads = 512;
 // A block a sum. Threads take every so many rows, so that the order does not depend on the device.
 static LGC_KERNEL void sumValues(LGC_ARGUMENT RowSums sums, size_t rows) {
-  double v[1] = {0};
   const double* from = sums.from[blockIdx.x];
-  LGC_UNROLL_4
-  for (size_t i = threadIdx.x; i < rows; i += kSumThreads) v[0] += from[i];
+  double v[1] = {sumStrided<16>(threadIdx.x, rows, kSumThreads, [&](size_t i) { return from[i]; })};
   Team team(kSumThreads, 1, reinterpret_cast<TeamRoom*>(sharedMemory()));
   team.sum(v);
   if (threadIdx.x == 0) *sums.to[blockIdx.x] = v[0];

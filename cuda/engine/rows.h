@@ -116,7 +116,8 @@ template <int N> class Rows {
     });
   }
   // The same for loops that the time of a call goes into: one for each type of rows that wait in the block's memory, without a question to
-  // any entry. Chunks that are not whole, or have a marked column, come after the others as plain `Chunk`s. Pays where bodies are small.
+  // any entry. Chunks that are not whole, or have a marked column, come after the others as plain `Chunk`s.
+  // Ops of three rows and more, whose loops are long, have one loop for all.
   template <class F> LGC_DEVICE void sweep(F&& f) const { sweepBut(Marked{{kNoMark, kNoMark, kNoMark}}, f); }
   template <class F> LGC_DEVICE void sweepBut(const Marked& marked, F&& f) const {
     if (!reads()) return;
@@ -128,7 +129,8 @@ template <int N> class Rows {
       for (int k = 0; k < i; ++k)
         if (odd[k] == odd[i]) odd[i] = kNoMark;
     }
-    if (shape.resident) {
+    const bool fast = N <= 2 && shape.resident;
+    if (fast) {
       if (shape.storage == Storage::f32)
         near = sweepNear<Storage::f32>(s, odd, f);
       else if (shape.storage == Storage::bf16)
@@ -136,16 +138,16 @@ template <int N> class Rows {
       else
         near = sweepNear<Storage::f16>(s, odd, f);
     }
-    // All chunks of rows that are read again from memory, and of others those that were left out.
+    // All chunks of the other rows, and of these those that were left out.
     const auto passed = [&](unsigned at) { return at >= s.from && at < near && ((at - s.from) & (s.step - 1)) == 0; };
-    bool left = !shape.resident || s.from != s.first || near < s.end;
+    bool left = !fast || s.from != s.first || near < s.end;
     LGC_UNROLL
     for (int i = 0; i < kMarks; ++i) left = left || passed(odd[i]);
     if (!left) return;
     LGC_ROLLED
     for (unsigned turn = 0;; ++turn) {
       unsigned at = s.first + turn * s.step;
-      if (shape.resident) {
+      if (fast) {
         if (turn == kMarks + 2) break;
         at = turn == 0 ? (s.from != s.first ? s.first : kNoMark) : near;
         LGC_UNROLL

@@ -105,7 +105,7 @@ template <class Task> void forTeams(DeviceCall& call, size_t count, size_t lengt
 // task(i) for each of `count`, neighbours in neighbouring threads.
 constexpr unsigned kIndexThreads = 256;
 constexpr size_t kMostIndexBlocks = 65536;
-template <class Task> LGC_KERNEL void taskIndices(size_t count, LGC_ARGUMENT Task task) {
+template <class Task> LGC_ROW_KERNEL(1) void taskIndices(size_t count, LGC_ARGUMENT Task task) {
   for (size_t i = static_cast<size_t>(blockIdx.x) * kIndexThreads + threadIdx.x; i < count;
        i += static_cast<size_t>(gridDim.x) * kIndexThreads)
     task(i);

@@ -16,6 +16,8 @@ type Kind = (typeof kinds)[number];
 const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
   decoupledKd: ['no class', 'no number'],
   uldLoss: ['constant'],
+  // Whether nodes of both graphs have the same eccentricity decides in which direction mass goes.
+  gwFirstLowerBound: ['ties', 'constant'],
 };
 
 /** Few rows of long widths: the build for the CPU is slow. */
@@ -36,7 +38,7 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   multiLevelKd: searched,
   // A warp for every entry of both matrices, and all rows with all rows.
   gwSecondLowerBound: searched,
-  gwThirdLowerBound: searched,
+  gwThirdLowerBound: (rows, columns) => searched(rows, columns) && columns < 130,
 };
 /** Whether a call of that size ends soon in the build for the CPU. */
 export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>
@@ -70,14 +72,17 @@ export function deviceSample(
   // Logits of sequences: so many of so many positions.
   const sequences = letters.some((letter) => 'tlu'.includes(letter));
   // Points of lines or nodes of graphs, of which the two sides of a call may have other numbers.
-  const points = letters.every((letter) => 'nm'.includes(letter)) && letters.includes('m');
+  const points =
+    letters.every((letter) => 'nm'.includes(letter)) &&
+    record.inputs.every(({ kind }) => kind === 'real');
   // Clouds of points, seen along few directions.
   const clouds = letters.includes('e');
   // Weights of layers, or one logit a row.
   const flat = letters.every((letter) => 'nl'.includes(letter));
   for (const letter of letters)
     if (flat) sizes[letter] = letter === 'n' ? rows * width : Math.max(1, rows >> 1);
-    else if (points) sizes[letter] = letter === 'n' && seed % 4 > 0 ? width + rows : width;
+    else if (points && letters.length > 1)
+      sizes[letter] = letter === 'n' && seed % 4 > 0 ? width + rows : width;
     else if (clouds)
       sizes[letter] = letter === 'n' ? width : letter === 'p' ? rows : letter === 'd' ? 5 : 3;
     else if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
@@ -115,7 +120,8 @@ export function deviceSample(
   const change = changes[kind];
   if (change)
     for (const { name, dims, domain } of record.inputs) {
-      if (domain !== 'any' || !hasClasses(dims) || !(name in sample.inputs)) continue;
+      const isChanged = hasClasses(dims) || points || clouds;
+      if (domain !== 'any' || !isChanged || !(name in sample.inputs)) continue;
       const { data, shape } = sample.inputs[name];
       const columns = shape.at(-1)!;
       for (let at = 0; at * columns < data.length; at++)

@@ -80,6 +80,10 @@ struct GwThirdLowerBound {
 
   // A NaN stays.
   LGC_FN static double least(double a, double b) { return isNan(a) || a < b ? a : b; }
+  // What costs of an assignment are multiplied by, so that what stands for an infinite one stays finite.
+  LGC_FN static double scaleOf(double most) { return most > 0x1p900 ? 0x1p-64 : 1.0; }
+  // No finite matching costs more than that.
+  LGC_FN static double forInfinity(double most, size_t n) { return (most + 1) * static_cast<double>(n + 1); }
   LGC_FN static double relaxed(double byRow, double byColumn) { return byRow > byColumn || isNan(byRow) ? byRow : byColumn; }
 };
 

@@ -131,10 +131,8 @@ struct GwThirdLowerBoundOp : GwThirdLowerBound {
       if (isNan(cost[k])) return cost[k];
       if (cost[k] < infinity && cost[k] > most) most = cost[k];
     }
-    // No finite matching costs more than an infinite entry counts for.
-    const double instead = (most + 1) * static_cast<double>(n + 1);
-    for (size_t k = 0; k < n * n; ++k)
-      if (cost[k] == infinity) cost[k] = instead;
+    const double scale = scaleOf(most), instead = forInfinity(most * scale, n);
+    for (size_t k = 0; k < n * n; ++k) cost[k] = cost[k] == infinity ? instead : cost[k] * scale;
     Scratch<double> potentials(call, 3 * (n + 1));
     Scratch<size_t> indices(call, 3 * (n + 1));
     if (!potentials || !indices) return 0;
@@ -144,7 +142,7 @@ struct GwThirdLowerBoundOp : GwThirdLowerBound {
       const double c = cost[(match[j] - 1) * n + j - 1];
       total += c == instead ? infinity : c;
     }
-    return total / static_cast<double>(n);
+    return total / static_cast<double>(n) / scale;
   }
 
   template <class T> static void run(Call& call) {

@@ -1,5 +1,6 @@
 // The least total cost of a matching of rows and columns, by one block.
 #pragma once
+#include "../../cpp/ops/graph_bounds.h"
 #include "../engine/collect.h"
 #include "../engine/tasks.h"
 
@@ -28,10 +29,8 @@ struct Assignment {
   LGC_DEVICE double run() const {
     const size_t all = n * n;
     const bool none = countRows(all, [&](size_t k) { return isNan(cost[k]); }) > 0;
-    // No finite matching costs more than an infinite entry counts for.
-    const double instead = (most() + 1) * static_cast<double>(n + 1);
-    for (size_t k = threadIdx.x; k < all; k += blockDim.x)
-      if (cost[k] == kInfinity) cost[k] = instead;
+    const double top = most(), scale = GwThirdLowerBound::scaleOf(top), instead = GwThirdLowerBound::forInfinity(top * scale, n);
+    for (size_t k = threadIdx.x; k < all; k += blockDim.x) cost[k] = cost[k] == kInfinity ? instead : cost[k] * scale;
     for (size_t j = threadIdx.x; j <= n; j += blockDim.x) {
       u[j] = v[j] = 0;
       match[j] = 0;
@@ -43,7 +42,7 @@ struct Assignment {
       const double c = cost[(match[j + 1] - 1) * n + j];
       return c == instead ? kInfinity : c;
     });
-    return found ? total : __builtin_nan("");
+    return found ? total / scale : __builtin_nan("");
   }
 
  private:

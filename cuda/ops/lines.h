@@ -179,13 +179,14 @@ struct Couplings {
   Lines a, b;
   double p;  // exponent of the distance
   double step[2], whole[2], unit;
-  bool matched;  // equal masses, and as many of them: first to first, second to second
+  bool even;     // equal masses on both sides
+  bool matched;  // and as many of them: first to first, second to second
   size_t rowsOfSecond;
 
   Couplings(const Lines& first, const Lines& second, double exponent, size_t rows = 1)
       : a(first), b(second), p(exponent), rowsOfSecond(rows) {
     const double n = static_cast<double>(a.n), m = static_cast<double>(b.n);
-    const bool even = !a.cuts && !b.cuts;
+    even = !a.cuts && !b.cuts;
     step[0] = even ? m : 1;
     step[1] = even ? n : 1;
     whole[0] = even ? 1 : n;
@@ -270,10 +271,10 @@ template <class T> struct PointSlopes {
     if (inside && team.leads()) out[(turned ? c.b : c.a).order[item]] = static_cast<T>(total + *flaw);
   }
 };
-// A warp a point at least: one point may have most of the mass, and all points of the other line for partners.
+// Of other masses a warp a point at least: one point may have most of the mass, and all points of the other line for partners.
 template <class T>
 void transportSlopes(DeviceCall& call, const Couplings& c, const double* value, const double* flaw, bool root, T* da, T* db) {
-  const size_t n = c.a.n, m = c.b.n, least = c.matched ? 1 : kWarpLanes * kEight;
+  const size_t n = c.a.n, m = c.b.n, least = c.even ? 1 : kWarpLanes * kEight;
   const auto length = [&](size_t points, size_t partners) { return partners / points > least ? partners / points : least; };
   forTeams(call, n, length(n, m), PointSlopes<T>{c, false, value, flaw, root, da});
   forTeams(call, m, length(m, n), PointSlopes<T>{c, true, value, flaw, root, db});

@@ -141,6 +141,26 @@ describe('lower bounds', () => {
       expect(gwThirdLowerBound(C, far, { method }).value).toBe(Infinity);
     }
   });
+  test('costs next to the largest number, with infinite ones and without', () => {
+    const n = 6;
+    const graph = (entry: (k: number) => number) => ({
+      data: Float64Array.from({ length: n * n }, (_, k) => (k % (n + 1) ? entry(k) : 0)),
+      shape: [n, n],
+    });
+    const C = graph((k) => 3.2e102 * (1 + k / 100));
+    const options = { method: 'assignment', order: 3 } as const;
+    const far = graph((k) => (k < n ? 1e150 : 1e100));
+    expect(gwThirdLowerBound(C, far, options).value).toBe(Infinity);
+    const { value, cost } = gwThirdLowerBound(
+      C,
+      graph((k) => 1e100 * k),
+      options,
+    );
+    const best = [...permutations(n)].map((match) =>
+      match.reduce((sum, j, i) => sum + cost[i * n + j] / n, 0),
+    );
+    expect(value / Math.min(...best)).toBeCloseTo(1, 12);
+  });
 });
 
 describe('uldLoss', () => {

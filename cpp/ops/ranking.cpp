@@ -1,4 +1,6 @@
 // Agreement of two orders: Kendall's rank correlation in O(n log n) (Knight 1966).
+#include "ranking.h"
+
 #include "../engine/family.h"
 #include "../engine/wide.h"
 
@@ -9,7 +11,6 @@ struct Pair {
   double a, b;
 };
 inline bool comesBefore(const Pair& x, const Pair& y) { return x.a < y.a || (x.a == y.a && x.b < y.b); }
-inline double pairsOf(double n) { return n * (n - 1) / 2; }
 
 // Sorts by merging runs of doubling length. Returns how many pairs were in the wrong order.
 template <class T, class F> inline double mergeSort(T* x, T* spare, size_t n, F&& before) {
@@ -45,23 +46,7 @@ template <class F> inline double tiedPairs(size_t n, F&& equal) {
   return tied;
 }
 
-struct KendallTau {
-  static bool several(Call& call) {
-    if (call.dims['n'] >= 2) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "predicted has %.0f values, expected at least 2",
-                       static_cast<double>(call.dims['n']));
-    return false;
-  }
-  static constexpr Record record{
-      "kendallTau",
-      "eq-net",
-      {{"predicted", "n"}, {"actual", "n"}},
-      {choice("variant", "b,a")},
-      {scalar("tau"), scalar("rmse"), scalar("concordant"), scalar("discordant"), scalar("tiesA"), scalar("tiesB")},
-      true,
-      nullptr,
-      &several};
-
+struct KendallTauOp : KendallTau {
   template <class T> static void run(Call& call) {
     const size_t n = call.dims['n'];
     const T* a = LGC_INPUT(T, call, predicted);
@@ -75,7 +60,6 @@ struct KendallTau {
           term[0] = d * d;
         }))
       return;
-    const double all = pairsOf(static_cast<double>(n));
     LGC_NUMBER(call, rmse) = sqrt(squares / static_cast<double>(n));
     Pair* p = pairs;
     double* v = values;
@@ -85,26 +69,25 @@ struct KendallTau {
       ordered = ordered && !isNan(p[i].a) && !isNan(p[i].b);
     }
     // NaN has no order.
-    double tiesA = __builtin_nan(""), tiesB = tiesA, tiesBoth = tiesA, discordant = tiesA;
+    const double none = __builtin_nan("");
+    Counts counts{pairsOf(static_cast<double>(n)), none, none, none, none};
     if (ordered) {
       mergeSort(p, static_cast<Pair*>(sparePairs), n, comesBefore);
-      tiesA = tiedPairs(n, [p](size_t i, size_t j) { return p[i].a == p[j].a; });
-      tiesBoth = tiedPairs(n, [p](size_t i, size_t j) { return p[i].a == p[j].a && p[i].b == p[j].b; });
+      counts.tiesA = tiedPairs(n, [p](size_t i, size_t j) { return p[i].a == p[j].a; });
+      counts.tiesBoth = tiedPairs(n, [p](size_t i, size_t j) { return p[i].a == p[j].a && p[i].b == p[j].b; });
       for (size_t i = 0; i < n; ++i) v[i] = p[i].b;
-      discordant = mergeSort(v, static_cast<double*>(spare), n, [](double x, double y) { return x < y; });
-      tiesB = tiedPairs(n, [v](size_t i, size_t j) { return v[i] == v[j]; });
+      counts.discordant = mergeSort(v, static_cast<double*>(spare), n, [](double x, double y) { return x < y; });
+      counts.tiesB = tiedPairs(n, [v](size_t i, size_t j) { return v[i] == v[j]; });
     }
-    const double concordant = all - tiesA - tiesB + tiesBoth - discordant, difference = concordant - discordant;
-    const double untied = sqrt((all - tiesA) * (all - tiesB));
-    LGC_NUMBER(call, tau) = LGC_OPTION(call, variant) != 0 ? difference / all : untied == 0 ? 0.0 : difference / untied;
-    LGC_NUMBER(call, concordant) = concordant;
-    LGC_NUMBER(call, discordant) = discordant;
-    LGC_NUMBER(call, tiesA) = tiesA;
-    LGC_NUMBER(call, tiesB) = tiesB;
+    LGC_NUMBER(call, tau) = counts.tau(LGC_OPTION(call, variant) == 0);
+    LGC_NUMBER(call, concordant) = counts.concordant();
+    LGC_NUMBER(call, discordant) = counts.discordant;
+    LGC_NUMBER(call, tiesA) = counts.tiesA;
+    LGC_NUMBER(call, tiesB) = counts.tiesB;
   }
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(ranking, KendallTau)
+LOGITCORE_FAMILY(ranking, KendallTauOp)
 }  // namespace logitcore

@@ -1,22 +1,12 @@
+#include "transport.h"
+
 #include "../engine/family.h"
-#include "graph_bounds.h"
+#include "graph_bounds_ops.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-inline bool checkPointWeights(Call& call) { return checkWeights(call, "weightsX") && checkWeights(call, "weightsY"); }
-
-struct Wasserstein1d {
-  static constexpr Record record{
-      "wasserstein1d",
-      "infigfusion-gw",
-      {{"x", "n"}, {"y", "m"}, optionInput("weightsX", "n", Domain::positive), optionInput("weightsY", "m", Domain::positive)},
-      {atLeast(number("p", 1), 1), boolean("root"), kGrad},
-      {scalar("value"), gradient("gradX", "n", "x"), gradient("gradY", "m", "y")},
-      true,
-      nullptr,
-      &checkPointWeights};
-
+struct Wasserstein1dOp : Wasserstein1d {
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
     const double p = LGC_OPTION(call, p);
@@ -42,15 +32,7 @@ struct Wasserstein1d {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct Gw1d {
-  static constexpr Record record{"gw1d",
-                                 "infigfusion-gw",
-                                 {{"x", "n"}, {"y", "n"}},
-                                 {kGrad},
-                                 {scalar("value"), scalar("valueIdentity"), scalar("valueAnti"), scalar("orientation"),
-                                  gradient("gradX", "n", "x"), gradient("gradY", "n", "y")},
-                                 true};
-
+struct Gw1dOp : Gw1d {
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('n')];
     T *gradX = LGC_OUTPUT(T, call, gradX), *gradY = LGC_OUTPUT(T, call, gradY);
@@ -78,25 +60,7 @@ struct Gw1d {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-inline bool checkDirections(Call& call) {
-  const size_t d = call.dims[static_cast<int>('d')], e = call.dims[static_cast<int>('e')], q = call.dims[static_cast<int>('q')];
-  const size_t wanted = d > e ? d : e;
-  if (q == wanted) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "directions has %zu columns, expected %zu, the wider of X and Y", q, wanted);
-  return false;
-}
-
-struct SlicedGW {
-  static constexpr Record record{
-      "slicedGW",
-      "infigfusion-gw",
-      {{"X", "n,d"}, {"Y", "n,e"}, {"directions", "p,q"}},
-      {kGrad},
-      {scalar("value"), array("perDirection", "p"), gradient("gradX", "n,d", "X"), gradient("gradY", "n,e", "Y")},
-      true,
-      nullptr,
-      &checkDirections};
-
+struct SlicedGWOp : SlicedGW {
   template <class T> static void project(const T* points, size_t n, size_t columns, const T* direction, double* out) {
     for (size_t i = 0; i < n; ++i) {
       double s = 0;
@@ -154,5 +118,5 @@ struct SlicedGW {
 };
 
 }  // namespace LOGITCORE_LEVEL
-LOGITCORE_FAMILY(transport, Wasserstein1d, Gw1d, SlicedGW, GwFirstLowerBound, GwSecondLowerBound, GwThirdLowerBound)
+LOGITCORE_FAMILY(transport, Wasserstein1dOp, Gw1dOp, SlicedGWOp, GwFirstLowerBoundOp, GwSecondLowerBoundOp, GwThirdLowerBoundOp)
 }  // namespace logitcore

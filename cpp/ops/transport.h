@@ -1,8 +1,6 @@
-// Optimal transport on a line, and what bounds the Gromov-Wasserstein distance by it. All in double.
+// Optimal transport on a line, and Gromov-Wasserstein on lines. All in double.
 #pragma once
-#include "../engine/definition.h"
-#include "../engine/dense.h"
-#include "../engine/sort.h"
+#include "softmax.h"
 #include "weights.h"
 
 namespace logitcore {
@@ -17,234 +15,103 @@ LGC_FN double costSlope(double a, double p) { return a == 0 ? 0.0 : p == 1 ? 1.0
 LGC_FN double rootOf(double value, double p) { return p == 1 ? value : p == 2 ? sqrt(value) : value == 0 ? 0.0 : pow(value, 1 / p); }
 LGC_FN double rootSlope(double value, double p) { return p == 1 ? 1.0 : value == 0 ? 0.0 : rootOf(value, p) / (p * value); }
 
-// Points on a line in ascending order, with the share of the mass that lies up to each; uniform if `mass` is null.
-struct Line {
-  const double* x;
-  const uint32_t* order;
-  const double* mass;  // of the points, in any scale
-  double total;        // their sum
-  size_t n;
-
-  LGC_FN double at(size_t i) const { return x[order[i]]; }
-  LGC_FN double massAt(size_t i) const { return mass ? mass[order[i]] / total : 1.0 / static_cast<double>(n); }
-};
-
-// Doubles, their order, and weights if there are any.
-class Points {
- public:
-  Points(Call& call, size_t n, bool weighted) : n_(n), values_(call, n, false), order_(call, n, false), mass_(call, weighted ? n : 0) {}
-  explicit operator bool() const { return values_ && order_ && mass_; }
-  template <class F> void weigh(F&& mass) {
-    for (size_t i = 0; i < n_; ++i) mass_[i] = mass(i);
-    total_ = orderedSum(mass_, n_);
-    weighted_ = true;
-  }
-  bool sort(Call& call) {
-    Scratch<SortItem> scratch(call, 2 * n_, false);
-    if (!scratch) return false;
-    argsort(call, static_cast<const double*>(values_), n_, false, order_, scratch);
-    return true;
-  }
-  double* values() { return values_; }
-  double* mass() { return weighted_ ? static_cast<double*>(mass_) : nullptr; }
-  double total() const { return total_; }
-  double massAt(size_t i) { return weighted_ ? mass_[i] / total_ : 1.0 / static_cast<double>(n_); }
-  Line line() { return {values_, order_, mass(), total_, n_}; }
-
- private:
-  size_t n_;
-  Scratch<double> values_;
-  Scratch<uint32_t> order_;
-  Scratch<double> mass_;
-  bool weighted_ = false;
-  double total_ = 1;
-};
-
-// Calls piece(i, j, w) for every piece of mass w that goes from the i-th point of a to the j-th of b, in ascending order.
-template <class F> LGC_FN void couple(const Line& a, const Line& b, F&& piece) {
-  if (!a.mass && !b.mass) {
-    if (a.n == b.n) {
-      const double w = 1.0 / static_cast<double>(a.n);
-      for (size_t i = 0; i < a.n; ++i) piece(i, i, w);
-      return;
-    }
-    // In units of 1 / (n m), where nothing is rounded.
-    const double unit = 1.0 / (static_cast<double>(a.n) * static_cast<double>(b.n));
-    size_t i = 0, j = 0, left = b.n, right = a.n;
-    while (i < a.n && j < b.n) {
-      const size_t w = left < right ? left : right;
-      piece(i, j, static_cast<double>(w) * unit);
-      left -= w;
-      right -= w;
-      if (left == 0) {
-        ++i;
-        left = b.n;
-      }
-      if (right == 0) {
-        ++j;
-        right = a.n;
-      }
-    }
-    return;
-  }
-  size_t i = 0, j = 0;
-  double left = a.massAt(0), right = b.massAt(0);
-  while (true) {
-    const bool lastA = i + 1 == a.n, lastB = j + 1 == b.n;
-    // The last points take what rounding has left over.
-    const double w = lastA && lastB ? (left > right ? left : right) : lastB || (!lastA && left <= right) ? left : right;
-    if (w > 0) piece(i, j, w);
-    if (lastA && lastB) return;
-    if (lastB || (!lastA && left <= right)) {
-      right = right > w ? right - w : 0;
-      left = a.massAt(++i);
-    } else {
-      left = left > w ? left - w : 0;
-      right = b.massAt(++j);
-    }
-  }
-}
-
-// W_p^p of two lines. da and db, if wanted, get scale times the derivative by each point, in the order of x.
-inline double wassersteinLine(const Line& a, const Line& b, double p) {
-  double total = 0, part = 0;
-  size_t terms = 0;
-  couple(a, b, [&](size_t i, size_t j, double w) LGC_LAMBDA {
-    part += w * costOf(abs(a.at(i) - b.at(j)), p);
-    // Parts of a fixed length keep a long sum exact.
-    if (++terms % 1024 == 0) {
-      total += part;
-      part = 0;
-    }
-  });
-  return total + part;
-}
-inline void wassersteinSlopes(const Line& a, const Line& b, double p, double scale, double* da, double* db) {
-  __builtin_memset(da, 0, a.n * sizeof(double));
-  __builtin_memset(db, 0, b.n * sizeof(double));
-  couple(a, b, [&](size_t i, size_t j, double w) LGC_LAMBDA {
-    const double d = a.at(i) - b.at(j), g = scale * w * costSlope(abs(d), p);
-    const double slope = d < 0 ? -g : g;
-    da[a.order[i]] += slope;
-    db[b.order[j]] -= slope;
-  });
+// scale times the derivative, by a, of what mass w costs that goes from a to b; that by b is its negative.
+LGC_FN double pieceSlope(double a, double b, double w, double p, double scale) {
+  const double d = a - b, g = scale * w * costSlope(abs(d), p);
+  return d < 0 ? -g : g;
 }
 
 // Gromov-Wasserstein on a line, for points matched in ascending order (identity) or one of them descending (anti).
 struct LineMatch {
   double identity, anti;
-  bool reversed() const { return anti < identity; }
-  double least() const { return reversed() ? anti : identity; }
+  LGC_FN bool reversed() const { return anti < identity; }
+  LGC_FN double least() const { return reversed() ? anti : identity; }
 };
 
 // With d = x - y and s = x + y of centred points, (x_i - x_j)^2 - (y_i - y_j)^2 = (d_i - d_j)(s_i - s_j): the mean of its squares
 // needs no sum of fourth powers that cancels.
 struct LineSums {
-  double d2 = 0, s2 = 0, d2s2 = 0, ds = 0, sx = 0, dx = 0, dsx = 0, sy = 0, dy = 0, dsy = 0;
+  static constexpr int count = 10;
+  // d^2, s^2, (ds)^2, ds; s x, d x, ds x; the same of y.
+  double at[count] = {};
+  LGC_FN static void terms(double a, double b, double* t) {
+    const double d = a - b, s = a + b, ds = d * s;
+    t[0] = d * d;
+    t[1] = s * s;
+    t[2] = ds * ds;
+    t[3] = ds;
+    t[4] = s * a;
+    t[5] = d * a;
+    t[6] = ds * a;
+    t[7] = s * b;
+    t[8] = d * b;
+    t[9] = ds * b;
+  }
+  LGC_FN void add(double a, double b) {
+    double t[count];
+    terms(a, b, t);
+    for (int k = 0; k < count; ++k) at[k] += t[k];
+  }
+  LGC_FN double value(double n) const { return (2 * n * at[2] + 2 * at[0] * at[1] + 4 * at[3] * at[3]) / (n * n); }
 };
-template <class X, class Y> inline LineSums lineSums(size_t n, X&& x, Y&& y) {
+// scale times the derivatives of the value by a point of the first line and the one of the second that it is matched to.
+struct LineSlopes {
   LineSums t;
-  for (size_t i = 0; i < n; ++i) {
-    const double a = x(i), b = y(i), d = a - b, s = a + b, ds = d * s;
-    t.d2 += d * d;
-    t.s2 += s * s;
-    t.d2s2 += ds * ds;
-    t.ds += ds;
-    t.sx += s * a;
-    t.dx += d * a;
-    t.dsx += ds * a;
-    t.sy += s * b;
-    t.dy += d * b;
-    t.dsy += ds * b;
+  double n, factor;
+  LGC_FN LineSlopes(const LineSums& sums, double count, double scale) : t(sums), n(count), factor(scale * 8 / (count * count)) {}
+  LGC_FN double first(double a, double b) const {
+    const double d = a - b, s = a + b;
+    return factor * (n * d * s * a + d * t.at[4] + s * t.at[5] + a * t.at[3] - t.at[6]);
   }
-  return t;
-}
-inline double lineValue(const LineSums& t, size_t n) {
-  const double count = static_cast<double>(n);
-  return (2 * count * t.d2s2 + 2 * t.d2 * t.s2 + 4 * t.ds * t.ds) / (count * count);
+  LGC_FN double second(double a, double b) const {
+    const double d = a - b, s = a + b;
+    return -factor * (n * d * s * b + d * t.at[7] + s * t.at[8] + b * t.at[3] - t.at[9]);
+  }
+};
+
+inline bool checkPointWeights(Call& call) { return checkWeights(call, "weightsX") && checkWeights(call, "weightsY"); }
+
+struct Wasserstein1d {
+  static constexpr Record record{
+      "wasserstein1d",
+      "infigfusion-gw",
+      {{"x", "n"}, {"y", "m"}, optionInput("weightsX", "n", Domain::positive), optionInput("weightsY", "m", Domain::positive)},
+      {atLeast(number("p", 1), 1), boolean("root"), kGrad},
+      {scalar("value"), gradient("gradX", "n", "x"), gradient("gradY", "m", "y")},
+      true,
+      nullptr,
+      &checkPointWeights};
+};
+
+struct Gw1d {
+  static constexpr Record record{"gw1d",
+                                 "infigfusion-gw",
+                                 {{"x", "n"}, {"y", "n"}},
+                                 {kGrad},
+                                 {scalar("value"), scalar("valueIdentity"), scalar("valueAnti"), scalar("orientation"),
+                                  gradient("gradX", "n", "x"), gradient("gradY", "n", "y")},
+                                 true};
+};
+
+inline bool checkDirections(Call& call) {
+  const size_t d = call.dims[static_cast<int>('d')], e = call.dims[static_cast<int>('e')], q = call.dims[static_cast<int>('q')];
+  const size_t wanted = d > e ? d : e;
+  if (q == wanted) return true;
+  __builtin_snprintf(call.error, sizeof call.error, "directions has %zu columns, expected %zu, the wider of X and Y", q, wanted);
+  return false;
 }
 
-inline void centre(double* x, size_t n) {
-  const double mean = orderedSum(x, n) / static_cast<double>(n);
-  for (size_t i = 0; i < n; ++i) x[i] -= mean;
-}
-// x and y centred, with their orders. dx and dy, if wanted, get scale times the derivative of the smaller value.
-inline LineMatch matchLines(const double* x, const uint32_t* orderX, const double* y, const uint32_t* orderY, size_t n, double scale,
-                            double* dx, double* dy) {
-  auto up = [&](size_t i) LGC_LAMBDA { return y[orderY[i]]; };
-  auto down = [&](size_t i) LGC_LAMBDA { return y[orderY[n - 1 - i]]; };
-  auto across = [&](size_t i) LGC_LAMBDA { return x[orderX[i]]; };
-  const LineSums forward = lineSums(n, across, up), backward = lineSums(n, across, down);
-  const LineMatch match{lineValue(forward, n), lineValue(backward, n)};
-  if (!dx) return match;
-  const bool reversed = match.reversed();
-  const LineSums& t = reversed ? backward : forward;
-  const double count = static_cast<double>(n), factor = scale * 8 / (count * count);
-  for (size_t i = 0; i < n; ++i) {
-    const size_t k = orderY[reversed ? n - 1 - i : i];
-    const double a = across(i), b = y[k], d = a - b, s = a + b;
-    dx[orderX[i]] = factor * (count * d * s * a + d * t.sx + s * t.dx + a * t.ds - t.dsx);
-    dy[k] = -factor * (count * d * s * b + d * t.sy + s * t.dy + b * t.ds - t.dsy);
-  }
-  return match;
-}
-
-// The least total cost of an n x n matching by shortest augmenting paths (Jonker and Volgenant 1987), O(n^3). The result
-// holds the row of every column, both from 1. Scratch: 3 (n + 1) doubles, 3 (n + 1) indices. Costs are finite.
-inline const size_t* assign(const double* cost, size_t n, double* potentials, size_t* indices) {
-  double *u = potentials, *v = u + n + 1, *length = v + n + 1;
-  size_t *match = indices, *way = match + n + 1, *used = way + n + 1;
-  for (size_t j = 0; j <= n; ++j) {
-    u[j] = v[j] = 0;
-    match[j] = 0;
-  }
-  // Column 0 and row 0 stand for none; the others count from 1.
-  for (size_t row = 1; row <= n; ++row) {
-    match[0] = row;
-    for (size_t j = 0; j <= n; ++j) {
-      length[j] = __builtin_huge_val();
-      used[j] = 0;
-    }
-    size_t at = 0;
-    do {
-      used[at] = 1;
-      const size_t from = match[at];
-      const double* c = cost + (from - 1) * n;
-      double delta = __builtin_huge_val();
-      size_t next = 0;
-      for (size_t j = 1; j <= n; ++j) {
-        if (used[j]) continue;
-        const double reduced = c[j - 1] - u[from] - v[j];
-        if (reduced < length[j]) {
-          length[j] = reduced;
-          way[j] = at;
-        }
-        if (length[j] < delta) {
-          delta = length[j];
-          next = j;
-        }
-      }
-      for (size_t j = 0; j <= n; ++j) {
-        if (used[j]) {
-          u[match[j]] += delta;
-          v[j] -= delta;
-        } else {
-          length[j] -= delta;
-        }
-      }
-      at = next;
-    } while (match[at] != 0);
-    while (at != 0) {
-      match[at] = match[way[at]];
-      at = way[at];
-    }
-  }
-  return match;
-}
-
-inline void weighBy(Call& call, const void* weights, Points& points) {
-  if (weights) points.weigh([&](size_t i) { return numberAt(weights, call.isDouble, i); });
-}
+struct SlicedGW {
+  static constexpr Record record{
+      "slicedGW",
+      "infigfusion-gw",
+      {{"X", "n,d"}, {"Y", "n,e"}, {"directions", "p,q"}},
+      {kGrad},
+      {scalar("value"), array("perDirection", "p"), gradient("gradX", "n,d", "X"), gradient("gradY", "n,e", "Y")},
+      true,
+      nullptr,
+      &checkDirections};
+};
 
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

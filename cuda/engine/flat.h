@@ -75,6 +75,43 @@ template <int K, class Term, class Finish> bool sumFlat(DeviceCall& call, size_t
   return sums.at != nullptr;
 }
 
+// The sums of each of so many rows of n entries: term(row, i, t) sets t[0] to t[K - 1], and finish(row, sums) is called by one thread.
+template <int K, class Term, class Finish> struct SumRowPieces {
+  Term term;
+  Finish finish;
+  size_t n, pieces;  // of a row
+  double* partial;   // [rows][pieces][K]; not there for one piece
+  LGC_DEVICE void operator()(size_t item, bool inside, Team& team) const {
+    const size_t row = inside ? item / pieces : 0, begin = inside ? item % pieces * kPiece : n,
+                 end = n - begin < kPiece ? n : begin + kPiece;
+    double total[K];
+    sumEntries<K>(team, begin, end, total, [&](size_t i, double* t) { term(row, i, t); });
+    if (!inside || !team.leads()) return;
+    if (pieces == 1) return finish(row, total);
+    for (int k = 0; k < K; ++k) partial[item * K + static_cast<size_t>(k)] = total[k];
+  }
+};
+template <int K, class Finish> struct JoinRowPieces {
+  Finish finish;
+  size_t pieces;
+  const double* partial;
+  LGC_DEVICE void operator()(size_t row, bool inside, Team& team) const {
+    const size_t begin = inside ? row * pieces : 0;
+    double total[K];
+    sumEntries<K>(team, begin, inside ? begin + pieces : begin, total, [&](size_t i, double* t) {
+      for (int k = 0; k < K; ++k) t[k] = partial[i * K + static_cast<size_t>(k)];
+    });
+    if (inside && team.leads()) finish(row, total);
+  }
+};
+template <int K, class Term, class Finish>
+void sumFlatRows(DeviceCall& call, size_t rows, size_t n, const Term& term, const Finish& finish) {
+  const size_t pieces = n > kPiece ? piecesOf(n) : 1;
+  double* partial = pieces > 1 ? call.scratch<double>(rows * pieces * K) : nullptr;
+  forTeams(call, rows * pieces, n < kPiece ? n : kPiece, SumRowPieces<K, Term, Finish>{term, finish, n, pieces, partial});
+  if (pieces > 1) forTeams(call, rows, pieces, JoinRowPieces<K, Finish>{finish, pieces, partial});
+}
+
 // Of the rows of a call, by all threads of one block: the largest value and the first place where it stands. NaN is passed over.
 template <class F> LGC_DEVICE PlacedValue<double> largestRow(size_t rows, F&& value) {
   PlacedValue<double> top{-kInfinity, 0xffffffffu};

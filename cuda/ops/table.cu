@@ -28,7 +28,10 @@
   X(gld_loss)                        \
   X(heads)                           \
   X(alignment)                       \
-  X(matrix)
+  X(matrix)                          \
+  X(ranking)                         \
+  X(transport)                       \
+  X(graph_bounds)
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

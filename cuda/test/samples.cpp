@@ -46,6 +46,8 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     for (const Dim& d : dims) letters += d.times ? std::string{d.letter, d.times} : std::string{d.letter};
   const auto has = [&](char letter) { return letters.find(letter) != std::string::npos; };
   const bool sequences = has('t') || has('l') || has('u'), alone = letters.find_first_not_of('*') == std::string::npos;
+  // Points of two lines, nodes of two graphs, or points of two clouds, each in few dimensions.
+  const bool points = letters.find_first_not_of("nm") == std::string::npos, clouds = has('e');
   const auto option = [&](const char* name) {
     for (int i = 0; i < plan_.options; ++i)
       if (std::strcmp(plan_.record->options[i].name, name) == 0) return host_.options[i];
@@ -69,6 +71,8 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     if (letter == 'g')
       size = option("bits") != 0 ? (columns % 2 ? 1 : columns) : option("nodes") != 0 ? columns : static_cast<size_t>(option("topK"));
     if (letter == 'B') size = 7;
+    if (points) size = letter == 'n' && columns % 4 > 1 ? columns + rows : columns;
+    if (clouds) size = letter == 'n' ? columns : letter == 'p' ? rows : letter == 'd' || letter == 'q' ? 5 : 3;
     host_.dims[static_cast<int>(letter)] = size;
   }
   host_.rows = has('*') ? host_.dims[static_cast<int>('*')] : host_.dims[static_cast<int>('n')];

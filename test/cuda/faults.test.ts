@@ -163,6 +163,29 @@ describeCuda('wrong values of other inputs', () => {
           ).toBe(true);
       }
     });
+  for (const record of deviceRecords)
+    for (const { name } of record.inputs.filter((input) => /^weights[CDXY]$/.test(input.name)))
+      test(`${record.name}: ${name} of points`, async () => {
+        const { data } = deviceSample(record, 10, 3, 70, 'all').inputs[name];
+        const good = withValues(record, name, data);
+        const before = await callOnDevice(good, 'f32');
+        for (const wrong of [-1, NaN, Infinity, 0]) {
+          // No weight at all, or one that is none.
+          const weights = data.map((w, i) => (wrong === 0 ? 0 : i === at ? wrong : w));
+          const message = `${record.name}: options.${name} holds a number out of range`;
+          const result = await refused(withValues(record, name, weights), message);
+          // The nodes of the other graph have their eccentricities.
+          const other = name === 'weightsC' ? 'eccD' : 'eccC';
+          for (const [output, values] of Object.entries(result))
+            if (output === other) expect(values).toEqual(before[other]);
+            else
+              expect(
+                typeof values === 'number' ? isNaN(values) : allNaN(values as Numbers),
+                output,
+              ).toBe(true);
+        }
+        expect(sameResult(await callOnDevice(good, 'f32'), before)).toBeUndefined();
+      });
   test('affineFakeQuantize: a step of 0', async () => {
     const { inputs } = deviceSample(of('affineFakeQuantize'), 10, 3, 70);
     const sample = withValues(

@@ -1,7 +1,7 @@
 /** Samples for the device: what stands in the rows of logits, by a seed. */
 import type { OpRecord } from 'logitcore';
 import { hasClasses } from './cuda-ops.js';
-import { lettersOf, makeSample, type Numbers, type Sample } from './samples.js';
+import { lettersOf, makeSample, type Numbers, type Sample, type Spec } from './samples.js';
 
 export interface DeviceSample extends Sample {
   /** What is special about its logits. */
@@ -16,6 +16,8 @@ type Kind = (typeof kinds)[number];
 const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
   decoupledKd: ['no class', 'no number'],
   uldLoss: ['constant'],
+  // Whether nodes of both graphs have the same eccentricity decides in which direction mass goes.
+  gwFirstLowerBound: ['ties', 'constant'],
 };
 
 /** Few rows of long widths: the build for the CPU is slow. */
@@ -44,6 +46,9 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   // A block a class, and ten products of either kind.
   headConflict: searched,
   multiLevelKd: searched,
+  // A warp for every entry of both matrices, and all rows with all rows.
+  gwSecondLowerBound: searched,
+  gwThirdLowerBound: (rows, columns) => searched(rows, columns) && columns < 130,
 };
 /** Whether a call of that size ends soon in the build for the CPU. */
 export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>
@@ -76,10 +81,20 @@ export function deviceSample(
   const sizes: Record<string, number | number[]> = {};
   // Logits of sequences: so many of so many positions.
   const sequences = letters.some((letter) => 'tlu'.includes(letter));
+  // Points of lines or nodes of graphs, of which the two sides of a call may have other numbers.
+  const points =
+    letters.every((letter) => 'nm'.includes(letter)) &&
+    record.inputs.every(({ kind }) => kind === 'real');
+  // Clouds of points, seen along few directions.
+  const clouds = letters.includes('e');
   // Weights of layers, or one logit a row.
   const flat = letters.every((letter) => 'nl'.includes(letter));
   for (const letter of letters)
     if (flat) sizes[letter] = letter === 'n' ? rows * width : Math.max(1, rows >> 1);
+    else if (points && letters.length > 1)
+      sizes[letter] = letter === 'n' && seed % 4 > 0 ? width + rows : width;
+    else if (clouds)
+      sizes[letter] = letter === 'n' ? width : letter === 'p' ? rows : letter === 'd' ? 5 : 3;
     else if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
     else if (letter === 'b') sizes[letter] = 2;
@@ -92,18 +107,31 @@ export function deviceSample(
     else if (letter === 'i' || letter === 'q') sizes[letter] = rows + 1;
     // Features beside classes.
     else sizes[letter] = letter !== 'c' && letters.includes('c') ? 6 : width;
-  const sample = makeSample(record, {
+  const spec: Spec = {
     sizes,
     seed,
     options: seed % 5 === 0 ? 'default' : 'sampled',
     optional,
     ignored: seed % 3 !== 0,
     values: kind === 'masked' || kind === 'wide' ? kind : 'plain',
-  });
+  };
+  const made = makeSample(record, spec);
+  const { method } = made.options;
+  // Nodes are assigned to as many others, without weights.
+  const sample =
+    method === 'assignment'
+      ? makeSample(record, {
+          ...spec,
+          sizes: { ...sizes, n: width },
+          optional: 'none',
+          given: { method },
+        })
+      : made;
   const change = changes[kind];
   if (change)
     for (const { name, dims, domain } of record.inputs) {
-      if (domain !== 'any' || !hasClasses(dims) || !(name in sample.inputs)) continue;
+      const isChanged = hasClasses(dims) || points || clouds;
+      if (domain !== 'any' || !isChanged || !(name in sample.inputs)) continue;
       const { data, shape } = sample.inputs[name];
       const columns = shape.at(-1)!;
       for (let at = 0; at * columns < data.length; at++)

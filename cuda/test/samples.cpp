@@ -69,6 +69,8 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     if (letter == 'g')
       size = option("bits") != 0 ? (columns % 2 ? 1 : columns) : option("nodes") != 0 ? columns : static_cast<size_t>(option("topK"));
     if (letter == 'B') size = 7;
+    // Keys, which a query may not see unless there are as many queries.
+    if (letter == 'm' && option("causal") != 0) size = rows;
     host_.dims[static_cast<int>(letter)] = size;
   }
   host_.rows = has('*') ? host_.dims[static_cast<int>('*')] : host_.dims[static_cast<int>('n')];
@@ -174,7 +176,9 @@ Sample::Sample(const Plan& plan, size_t rows, size_t columns, Storage storage, u
   if (!fits_) return;
   for (int i = 0; i < r.inputs.count; ++i) {
     Array& a = inputs_[static_cast<size_t>(i)];
-    if (r.inputs[i].optional && (seed + static_cast<unsigned>(i)) % 2) {
+    // Of queries and keys, scales of both or of neither.
+    const unsigned turn = std::strncmp(r.inputs[i].name, "gamma", 5) == 0 ? seed / 2 : seed + static_cast<unsigned>(i);
+    if (r.inputs[i].optional && turn % 2) {
       a.length = 0;
       continue;
     }

@@ -16,6 +16,7 @@ type Kind = (typeof kinds)[number];
 const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
   decoupledKd: ['no class', 'no number'],
   uldLoss: ['constant'],
+  attentionLogitStats: ['constant'],
 };
 
 /** Few rows of long widths: the build for the CPU is slow. */
@@ -31,6 +32,7 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   batchCorrelation: multiplied,
   classCorrelation: multiplied,
   headForces: multiplied,
+  attentionLogitStats: (rows) => rows <= 1000,
   // A block a class, and ten products of either kind.
   headConflict: searched,
   multiLevelKd: searched,
@@ -68,10 +70,14 @@ export function deviceSample(
   const sequences = letters.some((letter) => 'tlu'.includes(letter));
   // Weights of layers, or one logit a row.
   const flat = letters.every((letter) => 'nl'.includes(letter));
+  // Queries with as many keys, which some hide, or with a long row of them.
+  const attends = record.name === 'attentionLogitStats';
+  const keys = attends && seed % 4 < 2;
   for (const letter of letters)
     if (flat) sizes[letter] = letter === 'n' ? rows * width : Math.max(1, rows >> 1);
     else if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
+    else if (attends) sizes[letter] = letter === 'c' ? (keys ? 6 : width) : keys ? width : rows;
     else if (letter === 'b') sizes[letter] = 2;
     // Positions, or points of a line.
     else if (letter === 't' || letter === 'l')
@@ -86,8 +92,10 @@ export function deviceSample(
     sizes,
     seed,
     options: seed % 5 === 0 ? 'default' : 'sampled',
-    optional,
+    // Of attention: both scales or neither.
+    optional: !attends ? optional : seed % 3 ? 'all' : 'none',
     ignored: seed % 3 !== 0,
+    ...(keys && { given: { causal: false } }),
     values: kind === 'masked' || kind === 'wide' ? kind : 'plain',
   });
   const change = changes[kind];

@@ -63,9 +63,6 @@ constexpr Input kScales{"scale", "g", Kind::real, Domain::positive}, kZeroPoints
 constexpr Option kEps = atLeast(number("eps", 1e-6), 0);
 constexpr double kUsualBits[] = {2, 3, 4, 5, 6, 7, 8};
 
-// Steps of 0 on a device are for its kernels to find.
-constexpr bool kValuesOnHost = LGC_LEVEL_ID != LGC_LEVEL_ID_device;
-
 inline const void* inputNamed(const Call& call, const char* name) { return call.inputs[inputIndex(*call.record, name)]; }
 
 // Column of the width in the table, -1 if the list does not have it.

@@ -28,7 +28,8 @@
   X(gld_loss)                        \
   X(heads)                           \
   X(alignment)                       \
-  X(matrix)
+  X(matrix)                          \
+  X(gw)
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

@@ -57,7 +57,8 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     if (letter == 'v') size = columns + 2;
     if (letter == '*') size = sequences ? 2 : alone ? columns : rows;
     if (letter == 'n') size = rows;
-    if (letter == 'b') size = 2;
+    // Sequences, or nodes of a second graph.
+    if (letter == 'b') size = has('a') ? (rows + 1) / 2 : 2;
     if (letter == 't' || letter == 'l') size = (rows + 1) / 2;
     if (letter == 'u') size = (rows + 3) / 2;
     // Of two matrices: rows x columns, times columns x (rows and a few), each perhaps turned.
@@ -102,7 +103,9 @@ void Sample::fill(Array& a, const Input& in, size_t columns, unsigned seed) {
   a.dtype = in.kind != Kind::real ? DType::f64 : hasClasses(in.dims) ? typeOf(storage_) : DType::f32;
   for (double& x : a.values) x = 2 * normal(random);
   for (size_t i = 0; isBits && i < a.length; ++i) a.values[i] = static_cast<double>(i + 2);
-  if (in.domain == Domain::positive && !isBits)
+  // A graph too: the divergence has no meaning for others.
+  const bool isGraph = std::strcmp(in.dims, "a,a") == 0 || std::strcmp(in.dims, "b,b") == 0;
+  if ((in.domain == Domain::positive && !isBits) || isGraph)
     for (double& x : a.values) x = std::fabs(x) + 0.1;
   if (in.domain == Domain::probability || in.domain == Domain::logProbability) {
     const size_t width = hasClasses(in.dims) ? columns : 1;

@@ -17,6 +17,7 @@ const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
   decoupledKd: ['no class', 'no number'],
   uldLoss: ['constant'],
   attentionLogitStats: ['constant'],
+  gwObjective: ['masked'],
 };
 
 /** Few rows of long widths: the build for the CPU is slow. */
@@ -36,6 +37,8 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   // A block a class, and ten products of either kind.
   headConflict: searched,
   multiLevelKd: searched,
+  // Graphs of more nodes are cut to some 130.
+  gwObjective: (rows, columns) => rows <= 1000 && columns < 300,
 };
 /** Whether a call of that size ends soon in the build for the CPU. */
 export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>
@@ -78,7 +81,8 @@ export function deviceSample(
     else if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
     else if (attends) sizes[letter] = letter === 'c' ? (keys ? 6 : width) : keys ? width : rows;
-    else if (letter === 'b') sizes[letter] = 2;
+    // Sequences, or nodes of a second graph.
+    else if (letter === 'b') sizes[letter] = letters.includes('a') ? rows + 1 : 2;
     // Positions, or points of a line.
     else if (letter === 't' || letter === 'l')
       sizes[letter] = letters.includes('n') ? Math.min(rows >> 1, 9) : rows >> 1;
@@ -107,6 +111,10 @@ export function deviceSample(
       for (let at = 0; at * columns < data.length; at++)
         change(data.subarray(at * columns, (at + 1) * columns), at);
     }
+  // Graphs are refused where the divergence has no meaning.
+  if (letters.includes('a') && sample.options.loss === 'kl')
+    for (const { data } of Object.values(sample.inputs))
+      data.forEach((x, i) => (data[i] = Math.abs(x) || 0.25));
   // alignDistil refuses a weight below 0 in the modes that use it.
   const { klCoef } = sample.options;
   const options = typeof klCoef === 'number' ? { klCoef: Math.abs(klCoef) } : {};

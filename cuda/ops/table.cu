@@ -29,7 +29,8 @@
   X(heads)                           \
   X(alignment)                       \
   X(matrix)                          \
-  X(gw)
+  X(gw)                              \
+  X(entropic_gw)
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

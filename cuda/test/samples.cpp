@@ -141,6 +141,9 @@ void Sample::chooseOptions(size_t columns, unsigned seed) {
     if (name == "transposeB") host_.options[i] = seed / 2 % 2;
     if (name == "alpha" && r.inputs.count == 2 && std::strcmp(r.inputs[0].dims, "i,j") == 0) host_.options[i] = 0.5;
     if (name == "step") host_.options[i] = 0.25;
+    // Iterations that end: the build for the CPU is slow.
+    if (name == "outerIterations" || name == "maxSteps") host_.options[i] = 3;
+    if (name == "innerIterations") host_.options[i] = 7;
     if (name == "quantile") host_.options[i] = 0.3;
     // Also more than are selected without a sort, and all.
     if (name == "k") host_.options[i] = static_cast<double>(1 + (seed % 7 == 0 ? columns / 2 : seed % 71) % columns);

@@ -28,6 +28,8 @@ export const rowsOf = (width: number): number => (width < 300 ? 5 : width < 5000
 const searched = (rows: number, columns: number) =>
   rows * columns < 3000 && (columns < 9 || columns % 3 === 2);
 const multiplied = (rows: number, columns: number) => rows <= 1000 && columns < 5000;
+// Of more nodes they are cut to some 130.
+const graphs = (rows: number, columns: number) => rows <= 1000 && columns < 300;
 const affordable: Readonly<Partial<Record<string, (rows: number, columns: number) => boolean>>> = {
   partitionZeroRadius: searched,
   batchCorrelation: multiplied,
@@ -37,8 +39,8 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   // A block a class, and ten products of either kind.
   headConflict: searched,
   multiLevelKd: searched,
-  // Graphs of more nodes are cut to some 130.
-  gwObjective: (rows, columns) => rows <= 1000 && columns < 300,
+  gwObjective: graphs,
+  entropicGW: graphs,
 };
 /** Whether a call of that size ends soon in the build for the CPU. */
 export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>

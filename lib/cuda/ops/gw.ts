@@ -8,6 +8,13 @@ export const gwObjective: DeviceOp<
   'value',
   { gradPlan: 'grad'; gradC: 'grad'; gradD: 'grad' }
 > = op('gwObjective');
+/** {@link host.entropicGW} of tensors; `converged` is 1 or 0. */
+export const entropicGW: DeviceOp<
+  [C: T, D: T],
+  Omit<host.EntropicGwOptions, 'onProgress'>,
+  'plan' | 'value' | 'objective' | 'converged' | 'iterations' | 'change',
+  { gradC: 'grad'; gradD: 'grad' }
+> = op('entropicGW');
 /** {@link host.gwBruteForce} of tensors. */
 export const gwBruteForce: DeviceOp<
   [C: T, D: T],

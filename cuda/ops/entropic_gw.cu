@@ -1,3 +1,5 @@
+#include "../../cpp/ops/gw.h"
+#include "../engine/crew.h"
 #include "gw.h"
 
 namespace logitcore {
@@ -31,48 +33,6 @@ struct IndependentPlan {
   LGC_DEVICE void operator()(size_t i) const { plan[i] = q[i % m] * p[i / m]; }
 };
 
-// The blocks of a cluster go through all iterations together. A warp has a row at a time and every entry of a product one thread, and what
-// rows add up to each block works out for itself: how many blocks there are does not show in the result.
-class Crew {
- public:
-  LGC_DEVICE Crew(unsigned blocks, TeamRoom* room)
-      : blocks_(blocks), block_(blocks > 1 ? clusterRank() : 0), all_(kTileThreads, 1, room), lanes_(kWarpLanes, 1, nullptr) {}
-
-  LGC_DEVICE bool leads() const { return block_ == 0 && all_.leads(); }
-  // What all have written, all may read.
-  LGC_DEVICE void sync() const {
-    if (blocks_ > 1)
-      syncCluster();
-    else
-      __syncthreads();
-  }
-  template <class F> LGC_DEVICE void eachIndex(size_t count, F&& f) const {
-    for (size_t i = static_cast<size_t>(block_) * kTileThreads + threadIdx.x; i < count; i += static_cast<size_t>(blocks_) * kTileThreads)
-      f(i);
-  }
-  // f(i, lanes), of which the lane that leads may write.
-  template <class F> LGC_DEVICE void eachRow(size_t count, F&& f) {
-    constexpr unsigned warps = kTileThreads / kWarpLanes;
-    for (size_t i = static_cast<size_t>(block_) * warps + threadIdx.x / kWarpLanes; i < count; i += static_cast<size_t>(blocks_) * warps)
-      f(i, lanes_);
-  }
-  // Every thread gets the sum.
-  LGC_DEVICE double sum(const double* x, size_t count) {
-    double total = 0;
-    for (size_t i = threadIdx.x; i < count; i += kTileThreads) total += x[i];
-    return all_.sum(total);
-  }
-  // Two products of one size.
-  LGC_DEVICE void multiply(const MatrixArgumentsOf<double> (&m)[2], MatrixRoom<double>& room) const {
-    const size_t tiles = tilesOf(m[0]);
-    for (size_t t = block_; t < 2 * tiles; t += blocks_) multiplyTile(m[t / tiles], t % tiles, room);
-  }
-
- private:
-  unsigned blocks_, block_;
-  Team all_, lanes_;
-};
-
 // log sum_j exp(at(j)) by the lanes of a warp; -Infinity where every term is.
 template <class F> LGC_DEVICE double logSumExp(Team& lanes, size_t count, F&& at) {
   double top = -kInfinity, total = 0;
@@ -91,14 +51,14 @@ struct EntropicIteration {
   double scale, innerTolerance, tolerance, inner, outer;
   double *converged, *iterations, *change;
 
-  LGC_DEVICE void run(Crew& crew, MatrixRoom<double>& room) const {
+  LGC_DEVICE void operator()(Crew& crew) const {
     double moved = 0, k = 0;
     while (k < outer) {
       ++k;
       rescale(crew);
-      crew.multiply(costs.sides, room);
+      crew.multiply(costs.sides);
       crew.sync();
-      crew.multiply(costs.products, room);
+      crew.multiply(costs.products);
       crew.sync();
       moved = step(crew, sinkhorn(crew));
       if (!(moved > tolerance)) break;  // reached, or NaN
@@ -110,6 +70,9 @@ struct EntropicIteration {
   }
 
  private:
+  LGC_DEVICE double sumOfRows(Crew& crew) const {
+    return crew.sum(costs.n, [&](size_t i) { return rows[i]; });
+  }
   // At every start rather than once, as on the CPU.
   LGC_DEVICE void rescale(Crew& crew) const {
     const size_t n = costs.n, m = costs.m;
@@ -120,7 +83,7 @@ struct EntropicIteration {
       if (lanes.leads()) rows[i] = sum;
     });
     crew.sync();
-    const double total = crew.sum(rows, n);
+    const double total = sumOfRows(crew);
     crew.eachIndex(n * m, [&](size_t i) { plan[i] /= total; });
     crew.sync();
   }
@@ -146,7 +109,7 @@ struct EntropicIteration {
       });
       crew.sync();
       updateRows(crew, turn);
-      if (++k >= inner || !(crew.sum(rows, n) > innerTolerance)) return turn;  // reached, or NaN
+      if (++k >= inner || !(sumOfRows(crew) > innerTolerance)) return turn;  // reached, or NaN
       turn ^= 1;
     }
   }
@@ -178,21 +141,11 @@ struct EntropicIteration {
       if (lanes.leads()) rows[i] = sum;
     });
     crew.sync();
-    const double moved = sqrt(crew.sum(rows, n));
+    const double moved = sqrt(sumOfRows(crew));
     crew.sync();
     return moved;
   }
 };
-
-constexpr size_t kTeamBytes = (sizeof(TeamRoom) + 127) / 128 * 128;
-// No kernel beside it wants its registers.
-static LGC_ROW_KERNEL(1) void iteratePlan(LGC_ARGUMENT EntropicIteration iteration, unsigned blocks) {
-  char* room = sharedMemory();
-  Crew crew(blocks, reinterpret_cast<TeamRoom*>(room));
-  iteration.run(crew, *reinterpret_cast<MatrixRoom<double>*>(room + kTeamBytes));
-}
-// A small plan has no work for several blocks.
-constexpr size_t kPlanOfBlock = 4096;
 
 struct EntropicGwOp : EntropicGw {
   static double* distribution(DeviceCall& call, int input, size_t count, double* logarithms) {
@@ -228,8 +181,7 @@ struct EntropicGwOp : EntropicGw {
                                       LGC_NUMBER_AT(call, converged),
                                       LGC_NUMBER_AT(call, iterations),
                                       LGC_NUMBER_AT(call, change)};
-    const unsigned blocks = call.device->clusters && n * m > kPlanOfBlock ? kMostCluster : 1;
-    launch(call, {blocks, kTileThreads, kTeamBytes + sizeof(MatrixRoom<double>), blocks}, iteratePlan, iteration, blocks);
+    withCrew(call, n * m, iteration);
     planEnergy(call, pair, plan, EnergyNumbers{epsilon, LGC_NUMBER_AT(call, value), LGC_NUMBER_AT(call, objective)}, nullptr,
                LGC_OUTPUT(float, call, gradC), LGC_OUTPUT(float, call, gradD));
     storeAs(call, plan, n * m, LGC_OUTPUT(float, call, plan));

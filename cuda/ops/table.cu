@@ -30,7 +30,8 @@
   X(alignment)                       \
   X(matrix)                          \
   X(gw)                              \
-  X(entropic_gw)
+  X(entropic_gw)                     \
+  X(separate)
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

@@ -41,6 +41,8 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   multiLevelKd: searched,
   gwObjective: graphs,
   entropicGW: graphs,
+  // What no line separates takes a thousand steps.
+  separate: (rows) => rows < 200,
 };
 /** Whether a call of that size ends soon in the build for the CPU. */
 export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>

@@ -8,6 +8,9 @@
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
+// Values of arrays on a device are for its kernels to check.
+constexpr bool kValuesOnHost = LGC_LEVEL_ID != LGC_LEVEL_ID_device;
+
 template <class R> constexpr int findInput(const R& r, const char* name) {
   for (int i = 0; i < r.inputCount(); ++i)
     if (sameName(r.inputs[i].name, name)) return i;

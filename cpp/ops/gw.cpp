@@ -1,50 +1,12 @@
 #include "gw.h"
 
 #include "../engine/family.h"
-#include "softmax.h"
-#include "weights.h"
+#include "gw_energy.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
-constexpr Input kGraphC{"C", "a,a"}, kGraphD{"D", "b,b"};
-
-// a log(a / b) has no meaning below these.
-template <class T> bool inKlDomain(Call& call) {
-  const T* c = static_cast<const T*>(call.inputs[0]);
-  const T* d = static_cast<const T*>(call.inputs[1]);
-  for (size_t i = 0; i < call.inputLength[0] + call.inputLength[1]; ++i) {
-    const bool first = i < call.inputLength[0];
-    const size_t at = first ? i : i - call.inputLength[0];
-    if (first ? !(c[at] < 0) : !(d[at] <= 0)) continue;
-    __builtin_snprintf(call.error, sizeof call.error, "%s[%zu] is %.9g, expected a number %s for loss 'kl'", first ? "C" : "D", at,
-                       static_cast<double>(first ? c[at] : d[at]), first ? ">= 0" : "> 0");
-    return false;
-  }
-  return true;
-}
-inline bool checkKlDomain(Call& call) { return call.isDouble ? inKlDomain<double>(call) : inKlDomain<float>(call); }
-
-struct GwObjective {
-  static bool check(Call& call) {
-    const double loss = call.options[0];
-    if (loss == kGwKl) return checkKlDomain(call);
-    const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
-    if (loss != kGwAbs || (n <= 64 && m <= 64)) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "%s has %zu rows, expected at most 64 for options.loss 'abs'", n > 64 ? "C" : "D",
-                       n > 64 ? n : m);
-    return false;
-  }
-  static constexpr Record record{
-      "gwObjective",
-      "infigfusion-gw",
-      {kGraphC, kGraphD, {"plan", "a,b", Kind::real, Domain::positive}},
-      {choice("loss", "square,kl,abs"), kGrad},
-      {scalar("value"), gradient("gradPlan", "a,b", "plan"), gradient("gradC", "a,a", "C"), gradient("gradD", "b,b", "D")},
-      false,
-      nullptr,
-      &check};
-
+struct GwObjectiveOp : GwObjective {
   template <class T> static void run(Call& call) {
     const size_t n = call.dims[static_cast<int>('a')], m = call.dims[static_cast<int>('b')];
     const double loss = LGC_OPTION(call, loss);
@@ -74,25 +36,7 @@ struct GwObjective {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct EntropicGw {
-  static bool check(Call& call) {
-    if (!checkWeights(call, "p") || !checkWeights(call, "q") || !checkWeights(call, "initPlan")) return false;
-    return LGC_OPTION(call, loss) != kGwKl || checkKlDomain(call);
-  }
-  static constexpr Record record{
-      "entropicGW",
-      "infigfusion-gw",
-      {kGraphC, kGraphD, optionInput("p", "a", Domain::positive), optionInput("q", "b", Domain::positive),
-       optionInput("initPlan", "a*b", Domain::positive)},
-      {above(number("epsilon", 0.05), 0), choice("loss", "square,kl"), between(integer("outerIterations", 100), 1, 2147483647.0),
-       between(integer("innerIterations", 200), 1, 2147483647.0), atLeast(number("tol", 1e-7), 0), atLeast(number("innerTol", 1e-9), 0),
-       number("gradScale", 2), kGrad},
-      {array("plan", "a,b"), scalar("value"), scalar("objective"), when(array("gradC", "a,a"), "grad"), when(array("gradD", "b,b"), "grad"),
-       scalar("converged"), scalar("iterations"), scalar("change")},
-      false,
-      nullptr,
-      &check};
-
+struct EntropicGwOp : EntropicGw {
   // Weights with the sum 1; uniform ones by default.
   template <class T> static void distribution(const T* given, size_t count, double* out) {
     for (size_t i = 0; i < count; ++i) out[i] = given ? static_cast<double>(given[i]) : 1.0;
@@ -153,11 +97,7 @@ struct EntropicGw {
     LGC_NUMBER(call, change) = change;
     LGC_NUMBER(call, converged) = change <= tol ? 1 : 0;
     const double value = gwEnergy<T>(call, pair, tensor, plan, nullptr, LGC_OUTPUT(T, call, gradC), LGC_OUTPUT(T, call, gradD));
-    const f64x8 zero = broadcast<f64x8>(0);
-    sumRows(call, n, m, rows, [&](size_t i, size_t j, size_t count) LGC_LAMBDA {
-      const f64x8 t = readWide(plan + i * m + j, count);
-      return select(t == zero, zero, t * (log(t) - 1.0));
-    });
+    sumRows(call, n, m, rows, [&](size_t i, size_t j, size_t count) LGC_LAMBDA { return planEntropy(readWide(plan + i * m + j, count)); });
     LGC_NUMBER(call, value) = value;
     LGC_NUMBER(call, objective) = fma(epsilon, orderedSum(rows, n), value);
     roundTo(static_cast<const double*>(plan), n * m, LGC_OUTPUT(T, call, plan));
@@ -165,22 +105,7 @@ struct EntropicGw {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-struct GwBruteForce {
-  static bool check(Call& call) {
-    const size_t n = call.dims[static_cast<int>('a')];
-    if (n <= 8) return true;
-    __builtin_snprintf(call.error, sizeof call.error, "C has %zu rows, expected at most 8", n);
-    return false;
-  }
-  static constexpr Record record{"gwBruteForce",
-                                 "infigfusion-gw",
-                                 {kGraphC, {"D", "a,a"}},
-                                 {atLeast(number("order", 1), 1)},
-                                 {scalar("value"), array("permutation", "a", Kind::index)},
-                                 false,
-                                 nullptr,
-                                 &check};
-
+struct GwBruteForceOp : GwBruteForce {
   // The next permutation in lexicographic order.
   static bool advance(size_t* s, size_t n) {
     size_t i = n;
@@ -207,10 +132,7 @@ struct GwBruteForce {
     Scratch<double> costs(call, n * n * n * n);
     if (!costs) return;
     for (size_t i = 0; i < n * n; ++i)
-      for (size_t j = 0; j < n * n; ++j) {
-        const double x = abs(static_cast<double>(c[i]) - static_cast<double>(d[j]));
-        costs[i * n * n + j] = order == 1 ? x : order == 2 ? x * x : pow(x, order);
-      }
+      for (size_t j = 0; j < n * n; ++j) costs[i * n * n + j] = cost(static_cast<double>(c[i]), static_cast<double>(d[j]), order);
     size_t s[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     double best = 0;
     bool first = true;
@@ -230,5 +152,5 @@ struct GwBruteForce {
 
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(gw, GwObjective, EntropicGw, GwBruteForce)
+LOGITCORE_FAMILY(gw, GwObjectiveOp, EntropicGwOp, GwBruteForceOp)
 }  // namespace logitcore

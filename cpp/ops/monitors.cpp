@@ -3,7 +3,6 @@
 #include "../engine/family.h"
 #include "../engine/row_sweeps.h"
 #include "../engine/wide.h"
-#include "normalization.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
@@ -132,24 +131,8 @@ struct OutputLogitStatsOp : OutputLogitStats {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-inline bool checkAttention(Call& call);
-
 // Queries in strips: their logits with all keys, a few rows of them at a time, and never more.
-struct AttentionLogitStats {
-  static constexpr Record record{
-      "attentionLogitStats",
-      "small-scale-proxies",
-      {{"q", "n,c"},
-       {"k", "m,c"},
-       {"gammaQ", "c", Kind::real, Domain::any, true, true},
-       {"gammaK", "c", Kind::real, Domain::any, true, true}},
-      {choice("scale", "sqrt,linear"), optionalNumber("scale"), boolean("causal"), kNormEpsilon},
-      {scalar("max"), scalar("min"), scalar("mean"), scalar("rms"), scalar("maxAbs"), scalar("meanEntropy"), scalar("minEntropy"),
-       scalar("meanMaxProb"), scalar("queryNorm"), scalar("keyNorm"), scalar("meanCosine")},
-      true,
-      nullptr,
-      &checkAttention};
-
+struct AttentionLogitStatsOp : AttentionLogitStats {
   // Accumulators that fit the registers of the level. The order of a logit's additions does not depend on it.
   static constexpr size_t kStrip = 8, kRows = 4, kVectors = 4, kAtOnce = LGC_LEVEL_ID == LGC_LEVEL_ID_avx512 ? 4 : 1;
 
@@ -247,10 +230,7 @@ struct AttentionLogitStats {
       q = normalQ;
       k = normalK;
     }
-    const int rule = static_cast<int>(LGC_OPTION(call, scale));
-    const double width_ = static_cast<double>(d), ruled = rule == 0 ? 1.0 / sqrt(width_) : 1.0 / width_;
-    constexpr int number = optionIndex(record, "scale") + 1;
-    const T scale = static_cast<T>(call.given[number] ? call.options[number] : ruled);
+    const T scale = static_cast<T>(scaleOf(call));
     packKeys<T>(call, k, m, d, packed);
     parallel(call, strips, rowGrain(m * (d / 16 + 4)) / kStrip + 1, [&](size_t begin, size_t end) {
       Scratch<T> z(call, kStrip * stride);
@@ -293,22 +273,7 @@ struct AttentionLogitStats {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-inline bool checkAttention(Call& call) {
-  constexpr const Record& record = AttentionLogitStats::record;
-  const bool hasQ = LGC_INPUT(void, call, gammaQ) != nullptr, hasK = LGC_INPUT(void, call, gammaK) != nullptr;
-  if (hasQ != hasK) {
-    __builtin_snprintf(call.error, sizeof call.error, "options.%s is missing, expected both gammaQ and gammaK or neither",
-                       hasQ ? "gammaK" : "gammaQ");
-    return false;
-  }
-  const size_t n = call.dims[static_cast<int>('n')], m = call.dims[static_cast<int>('m')];
-  if (LGC_OPTION(call, causal) == 0 || n == m) return true;
-  __builtin_snprintf(call.error, sizeof call.error, "k has %.0f rows, expected %.0f as in q with options.causal", static_cast<double>(m),
-                     static_cast<double>(n));
-  return false;
-}
-
 }  // namespace LOGITCORE_LEVEL
 
-LOGITCORE_FAMILY(monitors, OutputLogitStatsOp, AttentionLogitStats)
+LOGITCORE_FAMILY(monitors, OutputLogitStatsOp, AttentionLogitStatsOp)
 }  // namespace logitcore

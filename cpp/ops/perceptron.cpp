@@ -247,17 +247,7 @@ struct SeparationStatsOp : SeparationStats {
   static constexpr Kernels kernels() { return {&run<float>, &run<double>}; }
 };
 
-enum SeparateMethod { kNormalizedLogistic, kPlainLogistic, kBatchPerceptron, kNormalizedBatchPerceptron, kPerceptron };
-
-struct Separate {
-  static constexpr Record record{"separate",
-                                 "lr-to-perceptron",
-                                 {kFeatures, kSigns},
-                                 {choice("method", "normalizedLogistic,logistic,batchPerceptron,normalizedBatchPerceptron,perceptron"),
-                                  above(number("stepSize", 1), 0), atLeast(integer("maxSteps", 1000), 0)},
-                                 {array("theta", "d"), scalar("steps"), scalar("separated")},
-                                 true};
-
+struct SeparateOp : Separate {
   template <class T> static void run(Call& call) {
     Samples<T> s(call, LGC_INPUT(T, call, features), LGC_INPUT(int32_t, call, labels));
     if (!s) return;
@@ -289,5 +279,5 @@ struct Separate {
 }  // namespace LOGITCORE_LEVEL
 
 LOGITCORE_FAMILY(perceptron, BinaryLogisticLossOp, LogisticRegressionOp, LogisticGdStepOp, BatchPerceptronStepOp, PerceptronStepOp,
-                 SeparationStatsOp, Separate)
+                 SeparationStatsOp, SeparateOp)
 }  // namespace logitcore

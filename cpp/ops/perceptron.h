@@ -125,5 +125,17 @@ struct SeparationStats {
   }
 };
 
+enum SeparateMethod { kNormalizedLogistic, kPlainLogistic, kBatchPerceptron, kNormalizedBatchPerceptron, kPerceptron };
+
+struct Separate {
+  static constexpr Record record{"separate",
+                                 "lr-to-perceptron",
+                                 {kFeatures, kSigns},
+                                 {choice("method", "normalizedLogistic,logistic,batchPerceptron,normalizedBatchPerceptron,perceptron"),
+                                  above(number("stepSize", 1), 0), atLeast(integer("maxSteps", 1000), 0)},
+                                 {array("theta", "d"), scalar("steps"), scalar("separated")},
+                                 true};
+};
+
 }  // namespace LOGITCORE_LEVEL
 }  // namespace logitcore

@@ -30,10 +30,13 @@ template <class T> struct MatrixRoom {
   T a[kTileDepth][kTileStride], b[kTileDepth][kTileStride];
 };
 
-template <class T> LGC_KERNEL void multiplyTiles(LGC_ARGUMENT MatrixArgumentsOf<T> m) {
-  MatrixRoom<T>& room = *reinterpret_cast<MatrixRoom<T>*>(sharedMemory());
-  const size_t across = (m.columns + kTile - 1) / kTile;
-  const size_t top = blockIdx.x / across * kTile, left = blockIdx.x % across * kTile;
+template <class T> LGC_FN size_t tilesOf(const MatrixArgumentsOf<T>& m) {
+  return (m.rows + kTile - 1) / kTile * ((m.columns + kTile - 1) / kTile);
+}
+
+// A tile of C, by the kTileThreads threads of a block.
+template <class T> LGC_DEVICE void multiplyTile(const MatrixArgumentsOf<T>& m, size_t tile, MatrixRoom<T>& room) {
+  const size_t across = (m.columns + kTile - 1) / kTile, top = tile / across * kTile, left = tile % across * kTile;
   const unsigned t = threadIdx.x, i0 = t / 16 * kTilePart, j0 = t % 16 * kTilePart;
   T sum[kTilePart][kTilePart] = {};
   // Neighbouring threads read neighbouring entries, whichever way a matrix lies.
@@ -70,13 +73,15 @@ template <class T> LGC_KERNEL void multiplyTiles(LGC_ARGUMENT MatrixArgumentsOf<
     }
 }
 
+template <class T> LGC_KERNEL void multiplyTiles(LGC_ARGUMENT MatrixArgumentsOf<T> m) {
+  multiplyTile(m, blockIdx.x, *reinterpret_cast<MatrixRoom<T>*>(sharedMemory()));
+}
 template <class T> void multiplyMatrices(DeviceCall& call, const MatrixArgumentsOf<T>& m) {
   const bool turnA = m.a.column != 1, turnB = m.b.column != 1;
   if (multiplyByLibrary(call, {m.a.at, m.b.at, m.c, m.rows, m.columns, m.depth, turnA ? m.a.column : m.a.row, turnB ? m.b.column : m.b.row,
                                turnA, turnB, sizeof(T) == sizeof(double), static_cast<double>(m.alpha), static_cast<double>(m.beta)}))
     return;
-  const size_t blocks = (m.rows + kTile - 1) / kTile * ((m.columns + kTile - 1) / kTile);
-  launch(call, {blocks, kTileThreads, sizeof(MatrixRoom<T>)}, multiplyTiles<T>, m);
+  launch(call, {tilesOf(m), kTileThreads, sizeof(MatrixRoom<T>)}, multiplyTiles<T>, m);
 }
 inline void multiply(DeviceCall& call, const MatrixArguments& m) { multiplyMatrices(call, m); }
 inline void multiply(DeviceCall& call, const MatrixArgumentsOf<double>& m) { multiplyMatrices(call, m); }

@@ -1,25 +1,10 @@
 #include "../../cpp/ops/perceptron.h"
 #include "../engine/flat.h"
-#include "table.h"
+#include "signs.h"
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {
 namespace {
-
-// Labels of +1 and -1. Another one is NaN, and the call has failed.
-struct Signs {
-  const int32_t* at;
-  Faults faults;
-  LGC_DEVICE double read(size_t i) const {
-    if (at[i] == 1 || at[i] == -1) return static_cast<double>(at[i]);
-    faults.raise();
-    return __builtin_nan("");
-  }
-};
-template <class D> Signs signsOf(const DeviceCall& call) {
-  constexpr int at = inputIndex(D::record, "labels");
-  return {static_cast<const int32_t*>(call.inputs[at]), faultsOf(call, at)};
-}
 
 struct LogitMargin {
   const float* logits;
@@ -158,7 +143,6 @@ struct MarginRow {
 };
 
 // sum_i weights_i a_i in pieces of rows; those of weight 0 are not read.
-constexpr size_t kSamplesOfPiece = 256;
 struct CombinePieces {
   const float* features;
   const double* weights;

@@ -31,7 +31,10 @@
   X(matrix)                          \
   X(ranking)                         \
   X(transport)                       \
-  X(graph_bounds)
+  X(graph_bounds)                    \
+  X(gw)                              \
+  X(entropic_gw)                     \
+  X(separate)
 
 namespace logitcore {
 namespace LOGITCORE_LEVEL {

@@ -35,7 +35,7 @@ void check(const Plan& op, size_t rows, size_t columns, Storage storage, unsigne
 // Take minutes where there is no GPU: they read rows again and again, or every row for every other.
 bool isCostly(const Plan& op) {
   for (const char* name : {"partitionZeroRadius", "batchCorrelation", "classCorrelation", "multiLevelKd", "initQuantScale",
-                           "gwSecondLowerBound", "gwThirdLowerBound"})
+                           "gwSecondLowerBound", "gwThirdLowerBound", "gwObjective", "entropicGW"})
     if (std::strcmp(op.record->name, name) == 0) return true;
   return false;
 }

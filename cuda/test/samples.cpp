@@ -59,7 +59,8 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     if (letter == 'v') size = columns + 2;
     if (letter == '*') size = sequences ? 2 : alone ? columns : rows;
     if (letter == 'n') size = rows;
-    if (letter == 'b') size = 2;
+    // Sequences, or nodes of a second graph.
+    if (letter == 'b') size = has('a') ? (rows + 1) / 2 : 2;
     if (letter == 't' || letter == 'l') size = (rows + 1) / 2;
     if (letter == 'u') size = (rows + 3) / 2;
     // Of two matrices: rows x columns, times columns x (rows and a few), each perhaps turned.
@@ -73,6 +74,8 @@ void Sample::chooseSizes(size_t rows, size_t columns) {
     if (letter == 'B') size = 7;
     if (points) size = letter == 'n' && columns % 4 > 1 ? columns + rows : columns;
     if (clouds) size = letter == 'n' ? columns : letter == 'p' ? rows : letter == 'd' || letter == 'q' ? 5 : 3;
+    // Keys, which a query may not see unless there are as many queries.
+    if (letter == 'm' && option("causal") != 0) size = rows;
     host_.dims[static_cast<int>(letter)] = size;
   }
   host_.rows = has('*') ? host_.dims[static_cast<int>('*')] : host_.dims[static_cast<int>('n')];
@@ -104,7 +107,9 @@ void Sample::fill(Array& a, const Input& in, size_t columns, unsigned seed) {
   a.dtype = in.kind != Kind::real ? DType::f64 : hasClasses(in.dims) ? typeOf(storage_) : DType::f32;
   for (double& x : a.values) x = 2 * normal(random);
   for (size_t i = 0; isBits && i < a.length; ++i) a.values[i] = static_cast<double>(i + 2);
-  if (in.domain == Domain::positive && !isBits)
+  // A graph too: the divergence has no meaning for others.
+  const bool isGraph = std::strcmp(in.dims, "a,a") == 0 || std::strcmp(in.dims, "b,b") == 0;
+  if ((in.domain == Domain::positive && !isBits) || isGraph)
     for (double& x : a.values) x = std::fabs(x) + 0.1;
   if (in.domain == Domain::probability || in.domain == Domain::logProbability) {
     const size_t width = hasClasses(in.dims) ? columns : 1;
@@ -140,6 +145,9 @@ void Sample::chooseOptions(size_t columns, unsigned seed) {
     if (name == "transposeB") host_.options[i] = seed / 2 % 2;
     if (name == "alpha" && r.inputs.count == 2 && std::strcmp(r.inputs[0].dims, "i,j") == 0) host_.options[i] = 0.5;
     if (name == "step") host_.options[i] = 0.25;
+    // Iterations that end: the build for the CPU is slow.
+    if (name == "outerIterations" || name == "maxSteps") host_.options[i] = 3;
+    if (name == "innerIterations") host_.options[i] = 7;
     if (name == "quantile") host_.options[i] = 0.3;
     // Also more than are selected without a sort, and all.
     if (name == "k") host_.options[i] = static_cast<double>(1 + (seed % 7 == 0 ? columns / 2 : seed % 71) % columns);
@@ -178,7 +186,9 @@ Sample::Sample(const Plan& plan, size_t rows, size_t columns, Storage storage, u
   if (!fits_) return;
   for (int i = 0; i < r.inputs.count; ++i) {
     Array& a = inputs_[static_cast<size_t>(i)];
-    if (r.inputs[i].optional && (seed + static_cast<unsigned>(i)) % 2) {
+    // Of queries and keys, scales of both or of neither.
+    const unsigned turn = std::strncmp(r.inputs[i].name, "gamma", 5) == 0 ? seed / 2 : seed + static_cast<unsigned>(i);
+    if (r.inputs[i].optional && turn % 2) {
       a.length = 0;
       continue;
     }

@@ -4,6 +4,7 @@ export * from './ops/binary.js';
 export * from './ops/distillation.js';
 export * from './ops/divergence.js';
 export * from './ops/gld.js';
+export * from './ops/gw.js';
 export * from './ops/heads.js';
 export * from './ops/lineprobe.js';
 export * from './ops/matrix.js';

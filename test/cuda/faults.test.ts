@@ -197,6 +197,27 @@ describeCuda('wrong values of other inputs', () => {
     const { out } = await refused(sample, message);
     expect(allNaN(out as Numbers)).toBe(true);
   });
+  for (const [name, input, values, given] of [
+    ['gwObjective', 'C', [1, 2, -3], { loss: 'kl' }],
+    ['gwObjective', 'D', [1, 2, 0], { loss: 'kl' }],
+    ['entropicGW', 'D', [1, 2, 0], { loss: 'kl' }],
+    ['entropicGW', 'options.p', [1, -2, 1], {}],
+    ['entropicGW', 'options.q', [0, 0, 0], {}],
+    ['entropicGW', 'options.initPlan', [1, Infinity, 1], {}],
+  ] as const)
+    test(`${name}: ${input}, ${values.join()}`, async () => {
+      const made = deviceSample(of(name), 10, 3, 70, 'all');
+      const wrong = input.replace('options.', '');
+      const inputs = Object.fromEntries(
+        Object.entries(made.inputs).map(([key, { data, shape }]) => [
+          key,
+          { data: data.map((x, i) => (key === wrong ? values[i % 3] : Math.abs(x))), shape },
+        ]),
+      );
+      const sample = { ...made, inputs, options: { ...made.options, ...given } };
+      const { value } = await refused(sample, `${name}: ${input} holds a number out of range`);
+      expect(value).toBe(NaN);
+    });
 });
 
 describeCuda('a label other than 1 and -1', () => {

@@ -18,6 +18,8 @@ const unsettled: Readonly<Partial<Record<string, readonly Kind[]>>> = {
   uldLoss: ['constant'],
   // Whether nodes of both graphs have the same eccentricity decides in which direction mass goes.
   gwFirstLowerBound: ['ties', 'constant'],
+  attentionLogitStats: ['constant'],
+  gwObjective: ['masked'],
 };
 
 /** Few rows of long widths: the build for the CPU is slow. */
@@ -29,6 +31,8 @@ const searched = (rows: number, columns: number) =>
   rows * columns < 3000 && (columns < 9 || columns % 3 === 2);
 const sorted = (rows: number, columns: number) => rows < 200 || columns < 2;
 const multiplied = (rows: number, columns: number) => rows <= 1000 && columns < 5000;
+// Of more nodes they are cut to some 130.
+const graphs = (rows: number, columns: number) => rows <= 1000 && columns < 300;
 const affordable: Readonly<Partial<Record<string, (rows: number, columns: number) => boolean>>> = {
   partitionZeroRadius: searched,
   // Sorts of a block or more a row, one after the other.
@@ -43,12 +47,17 @@ const affordable: Readonly<Partial<Record<string, (rows: number, columns: number
   batchCorrelation: multiplied,
   classCorrelation: multiplied,
   headForces: multiplied,
+  attentionLogitStats: (rows) => rows <= 1000,
   // A block a class, and ten products of either kind.
   headConflict: searched,
   multiLevelKd: searched,
   // A warp for every entry of both matrices, and all rows with all rows.
   gwSecondLowerBound: searched,
   gwThirdLowerBound: (rows, columns) => searched(rows, columns) && columns < 130,
+  gwObjective: graphs,
+  entropicGW: graphs,
+  // What no line separates takes a thousand steps.
+  separate: (rows) => rows < 200,
 };
 /** Whether a call of that size ends soon in the build for the CPU. */
 export const isAffordable = ({ name }: OpRecord, rows: number, columns: number): boolean =>
@@ -89,6 +98,9 @@ export function deviceSample(
   const clouds = letters.includes('e');
   // Weights of layers, or one logit a row.
   const flat = letters.every((letter) => 'nl'.includes(letter));
+  // Queries with as many keys, which some hide, or with a long row of them.
+  const attends = record.name === 'attentionLogitStats';
+  const keys = attends && seed % 4 < 2;
   for (const letter of letters)
     if (flat) sizes[letter] = letter === 'n' ? rows * width : Math.max(1, rows >> 1);
     else if (points && letters.length > 1)
@@ -97,7 +109,9 @@ export function deviceSample(
       sizes[letter] = letter === 'n' ? width : letter === 'p' ? rows : letter === 'd' ? 5 : 3;
     else if (letter === '*') sizes[letter] = [sequences ? 2 : letters.length > 1 ? rows : width];
     else if (letter === 'n') sizes[letter] = rows;
-    else if (letter === 'b') sizes[letter] = 2;
+    else if (attends) sizes[letter] = letter === 'c' ? (keys ? 6 : width) : keys ? width : rows;
+    // Sequences, or nodes of a second graph.
+    else if (letter === 'b') sizes[letter] = letters.includes('a') ? rows + 1 : 2;
     // Positions, or points of a line.
     else if (letter === 't' || letter === 'l')
       sizes[letter] = letters.includes('n') ? Math.min(rows >> 1, 9) : rows >> 1;
@@ -111,8 +125,10 @@ export function deviceSample(
     sizes,
     seed,
     options: seed % 5 === 0 ? 'default' : 'sampled',
-    optional,
+    // Of attention: both scales or neither.
+    optional: !attends ? optional : seed % 3 ? 'all' : 'none',
     ignored: seed % 3 !== 0,
+    ...(keys && { given: { causal: false } }),
     values: kind === 'masked' || kind === 'wide' ? kind : 'plain',
   };
   const made = makeSample(record, spec);
@@ -137,6 +153,10 @@ export function deviceSample(
       for (let at = 0; at * columns < data.length; at++)
         change(data.subarray(at * columns, (at + 1) * columns), at);
     }
+  // Graphs are refused where the divergence has no meaning.
+  if (letters.includes('a') && sample.options.loss === 'kl')
+    for (const { data } of Object.values(sample.inputs))
+      data.forEach((x, i) => (data[i] = Math.abs(x) || 0.25));
   // alignDistil refuses a weight below 0 in the modes that use it.
   const { klCoef } = sample.options;
   const options = typeof klCoef === 'number' ? { klCoef: Math.abs(klCoef) } : {};

@@ -7,3 +7,9 @@ export const outputLogitStats: DeviceOp<
   host.OutputLogitStatsOptions,
   keyof host.OutputLogitStats
 > = op('outputLogitStats');
+/** {@link host.attentionLogitStats} of tensors. */
+export const attentionLogitStats: DeviceOp<
+  [q: T, k: T],
+  host.AttentionLogitStatsOptions,
+  keyof host.AttentionLogitStats
+> = op('attentionLogitStats');

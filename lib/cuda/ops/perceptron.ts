@@ -48,3 +48,9 @@ export const separationStats: Linear<
   | 'batchPerceptronBound'
   | 'normalizedBound'
 > = op('separationStats');
+/** {@link host.separate} of tensors; `separated` is 1 or 0. */
+export const separate: DeviceOp<
+  [features: T, labels: T],
+  host.SeparateOptions,
+  'theta' | 'steps' | 'separated'
+> = op('separate');

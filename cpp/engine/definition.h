@@ -59,8 +59,6 @@ LGC_FN bool isClass(const Call& call, int32_t y) { return y >= 0 && static_cast<
 LGC_FN double numberAt(const void* p, bool isDouble, size_t i) {
   return isDouble ? static_cast<const double*>(p)[i] : static_cast<double>(static_cast<const float*>(p)[i]);
 }
-// Whether a check may read arrays: what it would refuse on a device is for the kernels to find.
-constexpr bool kValuesOnHost = LGC_LEVEL_ID != LGC_LEVEL_ID_device;
 // 1, -1, or 0 and NaN themselves.
 template <class W> LGC_FN W signOf(W x) {
   const W zero = broadcast<W>(0);

@@ -200,6 +200,8 @@ struct GroupProgressiveGuidanceOp : GroupProgressiveGuidance {
   template <class T> static double row(const GroupProgressiveGuidance& d, const T* x, size_t c, size_t y, const WideSoftmax& own,
                                        const T* teacher, const WideSoftmax& guide, T* grad) {
     const WideRow<T> z{x}, t{teacher ? teacher : x};
+    // Read before the gradient may take its place.
+    const double target = static_cast<double>(x[y]);
     GuidedRow r(d, teacher != nullptr);
     r.own = own;
     r.guide = guide;
@@ -217,7 +219,7 @@ struct GroupProgressiveGuidanceOp : GroupProgressiveGuidance {
       }
       writeWide(grad + i, r.gradient(p, v, t(i, count)), count);
     }
-    return r.loss(static_cast<double>(x[y]), divergence);
+    return r.loss(target, divergence);
   }
 
   template <class T> static void run(Call& call) {

@@ -72,7 +72,13 @@ template <class D> struct PairTeam {
     moments<float, Sums<4>>();
     bool precise = true;
     for (const PairSide<double>& s : side) precise = precise && s.m2 > 1e-30 * s.count && s.m2 < 1e36;
-    if (rows.team.any(!precise)) moments<double, WideSums<4>>();
+    if (!rows.team.any(!precise)) return;
+    // Other rows of the warp may have asked for it: what a row gives does not depend on them.
+    const PairSide<double> found[2] = {side[0], side[1]};
+    moments<double, WideSums<4>>();
+    LGC_UNROLL
+    for (int k = 0; k < 2; ++k)
+      if (precise) side[k] = found[k];
   }
   template <class T, class Totals> LGC_DEVICE void moments() {
     double centre[2];

@@ -9,7 +9,7 @@ namespace logitcore {
 namespace LOGITCORE_LEVEL {
 
 // Of every so many from the first on. Several reads are under way at a time: none waits for the question whether there is a next.
-template <int AtOnce, class F> LGC_FN double sumStrided(size_t first, size_t end, size_t step, const F& term) {
+template <int AtOnce, class F> LGC_DEVICE double sumStrided(size_t first, size_t end, size_t step, const F& term) {
   double sum = 0;
   for (size_t i = first; i < end; i += AtOnce * step) {
     double x[AtOnce];

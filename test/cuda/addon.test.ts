@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { runScript } from '../support/child.js';
 import { cudaBinary, describeCuda, isEmulated, rawAddon } from '../support/cuda.js';
 
-const calls = isEmulated ? 10_000 : 3000;
+const calls = isEmulated ? 4000 : 3000;
 
 describeCuda('the addon', () => {
   for (const seed of [1, 2, 3])

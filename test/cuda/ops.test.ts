@@ -12,13 +12,17 @@ import {
   type Storage,
 } from '../support/cuda-ops.js';
 import { deviceSample, isAffordable, rowsOf } from '../support/cuda-samples.js';
-import { describeCuda } from '../support/cuda.js';
+import { describeCuda, isEmulated } from '../support/cuda.js';
 import { reproducer } from '../support/invoke.js';
 import type { Sample } from '../support/samples.js';
 
 const around = (...middles: number[]) => middles.flatMap((n) => [n - 1, n, n + 1]);
-const short = [...Array.from({ length: 40 }, (_, i) => i + 1), ...around(64, 128, 256, 1024, 4096)];
-const long = [32_000, 50_257, 128_256];
+// The build for the CPU takes minutes for all of them.
+const few = isEmulated
+  ? [1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 23, 31, 32, 33]
+  : Array.from({ length: 40 }, (_, i) => i + 1);
+const short = [...few, ...around(64, 128, 256, 1024, 4096)];
+const long = isEmulated ? [50_257] : [32_000, 50_257, 128_256];
 
 /** Samples a width, with other options and other logits each. */
 const turns = (width: number): number => (width < 300 ? 3 : width < 5000 ? 2 : 1);

@@ -62,8 +62,8 @@ template <class D> struct PairTeam {
     }
   }
 
-  // Of the entries that are not masked, those that are left out of the softmaxes among them. In float, and once more in double where
-  // squares leave its range.
+  // Of the entries that are not masked, those that are left out of the softmaxes among them. In double in short rows; in longer ones
+  // in float, and once more in double where squares leave its range.
   LGC_DEVICE void findMoments() {
     LGC_UNROLL
     for (int k = 0; k < 2; ++k) {
